@@ -158,7 +158,7 @@
    ----------------------------------------------------------------------------------
    From .NET 8's ManualResetValueTaskSourceCore and ValueTask, each on purpose:
    D1   the token has 59 (27) bits, not 16, and 0 is never issued: a zeroed source is
-        idle, its first reset gives token 1
+        idle, its first reset starts generation 1
    D2   completers carry the token; racing ones are resolved, not undefined
    D3   a call that fails has no effect (there, a second SetResult overwrites the
         result and a rejected OnCompleted replaces the first one's context)
@@ -235,7 +235,9 @@
    - A double return is found when the first return came before; two returns of the
      same plain item that race on two threads are not (of a source: always).
    - Items in other threads' caches are not found by a thread that runs out: at most
-     one quarter of the capacity (desc.cache = -1: none). Ended threads' are found.
+     one quarter of the capacity unless desc.cache asks for more (-1: none). What ended
+     threads had cached is found.
+   - In a child after fork(), what the parent's other threads had cached stays out.
    - No stackful coroutines, no fairness promise, no blocking wait in this part.
 */
 #ifndef VTS_H
@@ -437,6 +439,8 @@ struct vts_pool_cache;
 /* What a pool is made of. Zero is the default of every field. */
 typedef struct vts_pool_desc {
     size_t item_size;     /* bytes of one item; 0: sizeof(vts_source)                 */
+    size_t alignment;     /* of items, a power of two up to 64; 0: a word over storage,
+                             16 when growing                                          */
     bool source;          /* items begin with a vts_source (item_size 0 implies it)   */
     size_t value_offset;  /* of a source's result in the item; 0: its result word     */
     size_t value_size;    /* bytes of it; 0: one word                                 */
@@ -447,8 +451,8 @@ typedef struct vts_pool_desc {
     uint32_t first;       /* items of the first chunk, a power of two; 0: 64. Each
                              next chunk doubles what there is                         */
     int cache;            /* items per batch of the per-thread caches; 0: chosen by
-                             capacity, 32 at most; -1: no caches. With storage of the
-                             caller's there are none unless asked for                 */
+                             capacity, 32 at most; -1: no caches. Over storage there
+                             are none unless asked for, and an allocator is needed    */
     vts_scheduler *run_continuations_asynchronously; /* see vts_source_ops            */
 } vts_pool_desc;
 
@@ -470,17 +474,20 @@ typedef struct vts_pool {
     vts_word inverse;     /* of the odd part of stride, to divide exactly             */
     unsigned stride_shift, first_shift;
     uint32_t capacity, batch;
-    bool source, owned;
+    bool plain, source, owned; /* items of plain structs, or sources; own chunks       */
     vts_allocator allocator;
 } vts_pool;
 
 /* Static memory for count items of a type: VTS_POOL_STORAGE(name, type, count) declares
-   an array to be given as desc.storage with desc.storage_size = sizeof name. */
+   an array to be given as desc.storage with desc.storage_size = sizeof name. A type that
+   wants more than a word's alignment also needs desc.alignment. */
 #define VTS_POOL_STORAGE(name, type, count)                                            \
     union {                                                                            \
         type item;                                                                     \
         vts_word align;                                                                \
-        unsigned char bytes[sizeof(type) + sizeof(vts_word) + sizeof(vts_pool_slot)];  \
+        unsigned char bytes[(sizeof(type) + sizeof(vts_word) - 1) / sizeof(vts_word) * \
+                                sizeof(vts_word) +                                     \
+                            sizeof(vts_pool_slot)];                                    \
     } name[count]
 
 /* A run queue: any thread posts, one thread drains (a main loop). All zero but for init.
@@ -544,7 +551,7 @@ VTS_API vts_source_ops vts_source_ops_of(vts_scheduler *run_continuations_asynch
 
 /* Starts a new operation on a bare source and gives its token; every older token is
    stale from then on. Owner only. VTS_E_PENDING if an operation is pending or its
-   continuation queued, VTS_E_ARGUMENT. */
+   continuation queued, VTS_E_UNSUPPORTED for a pooled source, VTS_E_ARGUMENT. */
 VTS_API int vts_source_reset(vts_source *source, vts_token *token);
 
 /* The current token (Version); 0 if no operation was ever started, or source is NULL. */
@@ -583,7 +590,8 @@ VTS_API int vts_source_unregister(vts_source *source, vts_token token);
 
 /* The result: VTS_OK and *result (unless NULL), or the operation's error, or
    VTS_E_STALE, VTS_E_NOT_COMPLETED. Never blocks. A bare source may be asked again
-   until its reset; a pooled one goes back to its pool, and the token is stale. */
+   until its reset; a pooled one goes back to its pool, and the token is stale. Of a
+   source whose result is not a word: VTS_E_UNSUPPORTED unless result is NULL. */
 VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result);
 
 /* Ends an operation whose handle nobody has, pending and not awaited: a pooled source
@@ -641,8 +649,9 @@ VTS_API int vts_valuetask_take(vts_valuetask task, void *result);
 /* ---- pool ---- */
 
 /* Makes a pool. With storage: over the caller's array, which must outlive it. Without:
-   growing. VTS_E_ARGUMENT for a desc that contradicts itself, VTS_E_MEMORY. Touches no
-   item: constant time. */
+   growing. VTS_E_ARGUMENT for a desc that contradicts itself, VTS_E_MEMORY; then the
+   pool is all zero, which gives nothing and takes nothing. Touches no item: constant
+   time. */
 VTS_API int vts_pool_init(vts_pool *pool, const vts_pool_desc *desc);
 
 /* Frees what the pool allocated. VTS_E_BUSY, and nothing is freed, while items are out.
@@ -650,8 +659,9 @@ VTS_API int vts_pool_init(vts_pool *pool, const vts_pool_desc *desc);
 VTS_API int vts_pool_destroy(vts_pool *pool);
 
 /* An item, or NULL if capacity is out or memory is (vts_pool_get tells no difference;
-   see vts_pool_outstanding). An item never used before is all zero; later it is as it
-   was put. Lock-free; without an atomic operation while the thread's cache has some. */
+   see vts_pool_outstanding), and always NULL of a pool of sources: rent. An item never
+   used before is all zero; later it is as it was put. Lock-free; without an atomic
+   operation while the thread's cache has some. */
 VTS_API void *vts_pool_get_at(vts_pool *pool, const char *site);
 #define vts_pool_get(pool) vts_pool_get_at((pool), VTS_HERE)
 
@@ -1204,10 +1214,11 @@ VTS_API const char *vts_strerror(int result)
         "busy: items are out, or another drain is running",
         "not supported by this source",
     };
-    unsigned at = (unsigned)(VTS_E_ARGUMENT - result);
+    int last = VTS_E_ARGUMENT - (int)(sizeof text / sizeof text[0]);
 
     if (result == VTS_OK) return "ok";
-    return at < sizeof text / sizeof text[0] ? text[at] : "unknown error";
+    if (result > VTS_E_ARGUMENT || result <= last) return "unknown error";
+    return text[VTS_E_ARGUMENT - result];
 }
 
 static VTS__NOINLINE int vts__misuse(int code, const void *source, vts_token token)
@@ -1236,6 +1247,7 @@ typedef struct vts__late {
     vts_work work;
     vts_continuation continuation;
     void *arg;
+    void *context;
 } vts__late;
 
 #define VTS__LATE_COUNT 8
@@ -1387,18 +1399,27 @@ static void vts__late_run(vts_work *work)
     vts__late *late = vts__container_of(work, vts__late, work);
     vts_continuation continuation = late->continuation;
     void *arg = late->arg;
+    void *context = late->context;
 
     work->run = NULL;
-    vts__invoke(&vts__self, continuation, arg);
+    vts__invoke_in(continuation, arg, context);
+}
+
+/* What VTS_FLOW_EXECUTION_CONTEXT captures. */
+static void *vts__flowing_context(unsigned flags)
+{
+    if ((flags & VTS_FLOW_EXECUTION_CONTEXT) == 0) return NULL;
+    return vts__self.context != NULL ? vts__self.context : &vts__null_context;
 }
 
 /* Runs the continuation of a handle that is completed in itself. At the depth limit it
    waits in one of the thread's few places; when those are taken, it runs all the same:
    a chain uses one place however long it is. */
-static int vts__invoke_late(vts_continuation continuation, void *arg)
+static int vts__invoke_late(vts_continuation continuation, void *arg, unsigned flags)
 {
     vts__thread *self = &vts__self;
     vts__late *late = self->late;
+    void *context = vts__flowing_context(flags);
 
     if (continuation == NULL) return VTS_E_ARGUMENT;
     if (!vts__may_run_inline(self)) {
@@ -1407,11 +1428,12 @@ static int vts__invoke_late(vts_continuation continuation, void *arg)
             late->work.run = vts__late_run;
             late->continuation = continuation;
             late->arg = arg;
+            late->context = context;
             vts__trampoline_push(self, &late->work);
             return VTS_OK;
         }
     }
-    vts__invoke(self, continuation, arg);
+    vts__invoke_in(continuation, arg, context);
     return VTS_OK;
 }
 
@@ -1747,8 +1769,7 @@ static VTS__NOINLINE int vts__announce(vts_source *source, vts_word word)
 static void *vts__captured_context(vts_token token, unsigned flags)
 {
     if ((flags & VTS__FLOW_TOKEN) != 0) return (void *)(uintptr_t)token;
-    if ((flags & VTS_FLOW_EXECUTION_CONTEXT) == 0) return NULL;
-    return vts__self.context != NULL ? vts__self.context : &vts__null_context;
+    return vts__flowing_context(flags);
 }
 
 /* What the registration captures; the caller holds REGISTERING. */
@@ -1965,8 +1986,8 @@ VTS_API int vts_source_abandon(vts_source *source, vts_token token)
     if (source == NULL) return VTS_E_ARGUMENT;
     if ((token & VTS__LOW) != 0 || !vts__cas_acq_rel(&source->word, &word, token)) {
         if (!vts__is_current(word, token)) return vts__misuse(VTS_E_STALE, source, token);
-        return vts__phase(word) == VTS__PENDING ? VTS_E_ALREADY_AWAITED
-                                                : VTS_E_ALREADY_COMPLETED;
+        if (vts__phase(word) != VTS__PENDING) return VTS_E_ALREADY_COMPLETED;
+        return vts__misuse(VTS_E_ALREADY_AWAITED, source, token);
     }
     if (vts__is_pooled(source)) vts__pool_recycle(source);
     return VTS_OK;
@@ -2046,8 +2067,7 @@ static int vts__failed_on_completed(vts_valuetask_source *self, vts_token token,
 {
     (void)self;
     (void)token;
-    (void)flags;
-    return vts__invoke_late(continuation, arg);
+    return vts__invoke_late(continuation, arg, flags);
 }
 
 static int vts__failed_get_result(vts_valuetask_source *self, vts_token token,
@@ -2097,9 +2117,9 @@ static int vts__none_on_completed(vts_valuetask_source *self, vts_token token,
                                   vts_continuation continuation, void *arg,
                                   unsigned flags)
 {
-    (void)continuation;
     (void)arg;
     (void)flags;
+    if (continuation == NULL) return VTS_E_ARGUMENT;
     return vts__misuse(VTS_E_STALE, self, token);
 }
 
@@ -2165,7 +2185,7 @@ static int vts__on_completed_traced(vts_valuetask task, vts_continuation continu
 VTS_API int vts_valuetask_on_completed(vts_valuetask task, vts_continuation continuation,
                                        void *arg, unsigned flags)
 {
-    if (task.source == NULL) return vts__invoke_late(continuation, arg);
+    if (task.source == NULL) return vts__invoke_late(continuation, arg, flags);
     if (!vts__likely(vts__trace_hook == NULL)) {
         return vts__on_completed_traced(task, continuation, arg, flags);
     }
@@ -2191,8 +2211,8 @@ VTS_API int vts_valuetask_forget(vts_valuetask task)
     if (task.source == NULL) return VTS_OK;
     ops = vts__ops(task);
     if (status != VTS_PENDING) {
-        int error = ops->get_result(task.source, task.token, NULL);
-        return error == VTS_E_STALE ? error : VTS_OK;
+        ops->get_result(task.source, task.token, NULL);
+        return VTS_OK;
     }
     if (ops->forget == NULL) return VTS_E_UNSUPPORTED;
     return ops->forget(task.source, task.token);
@@ -2474,13 +2494,16 @@ static VTS__INLINE void *vts__rented(const vts_pool *pool, vts_pool_slot *slot,
 
 static VTS__NOINLINE void *vts__get_item(vts_pool *pool, const char *site)
 {
-    vts_pool_slot *slot = pool != NULL ? vts__get_slow(pool) : NULL;
+    vts_pool_slot *slot = vts__get_slow(pool);
     return slot != NULL ? vts__rented(pool, slot, site) : NULL;
 }
 
 VTS_API void *vts_pool_get_at(vts_pool *pool, const char *site)
 {
-    vts_pool_slot *slot = VTS__FAST && pool != NULL ? vts__cache_pop(vts__cache(pool)) : NULL;
+    vts_pool_slot *slot = NULL;
+
+    if (pool == NULL || !pool->plain) return NULL;
+    if (VTS__FAST) slot = vts__cache_pop(vts__cache(pool));
     return vts__likely(slot != NULL) ? vts__rented(pool, slot, site)
                                      : vts__get_item(pool, site);
 }
@@ -2590,9 +2613,10 @@ static vts_pool_slot *vts__find_slot(const vts_pool *pool, void *item)
 
     for (k = 0; k < VTS__POOL_CHUNKS; k++) {
         vts_word base = vts__load_acq(&pool->chunk[k]); /* [P7] */
-        uint32_t start = vts__chunk_start(pool, k);
+        uint32_t start;
         vts_word at;
         if (base == 0) return NULL;
+        start = vts__chunk_start(pool, k);
         at = vts__divide(pool, (vts_word)(uintptr_t)item - base);
         if (at >= vts__chunk_end(pool, k) - start) continue;
         if (start + at >= vts__load_acq(&pool->fresh)) return NULL;
@@ -2626,7 +2650,7 @@ VTS_API size_t vts_pool_outstanding(const vts_pool *pool)
         out -= vts__load_rlx(&pool->caches[n].count);
         out -= vts__load_rlx(&pool->caches[n].spare_count);
     }
-    return (size_t)out;
+    return out <= vts__load_rlx(&pool->fresh) ? (size_t)out : 0;
 }
 
 VTS_API size_t vts_pool_list_rented(const vts_pool *pool,
@@ -2659,15 +2683,16 @@ VTS_API void vts__describe_typed(vts_pool_desc *desc, size_t item_size,
 }
 
 /* Item, slot, stride, and what divides by it. */
-static void vts__pool_layout(vts_pool *pool)
+static void vts__pool_layout(vts_pool *pool, size_t alignment)
 {
     size_t word = sizeof(vts_word);
     vts_word odd, inverse;
     unsigned i;
 
-    pool->slot_offset = (pool->item_size + word - 1) / word * word;
+    pool->slot_offset = (pool->item_size + word - 1) & ~(word - 1);
     pool->stride = pool->slot_offset + sizeof(vts_pool_slot);
-    if (pool->owned && pool->stride > 64) pool->stride = (pool->stride + 63) / 64 * 64;
+    if (pool->owned && pool->stride > 64) alignment = 64;
+    pool->stride = (pool->stride + alignment - 1) & ~(alignment - 1);
     for (odd = pool->stride; (odd & 1u) == 0; odd >>= 1) pool->stride_shift++;
     for (inverse = odd, i = 0; i < 6; i++) inverse *= 2 - odd * inverse; /* Newton */
     pool->inverse = inverse;
@@ -2706,26 +2731,29 @@ static size_t vts__quotient(size_t a, size_t b)
     return quotient;
 }
 
-/* Over the caller's array: one chunk of what fits. */
-static bool vts__pool_over_storage(vts_pool *pool, const vts_pool_desc *desc)
-{
-    size_t limit = VTS__HALF_MASK - 1 < 0x7fffffff ? VTS__HALF_MASK - 1 : 0x7fffffff;
-    size_t fit = vts__quotient(desc->storage_size, pool->stride);
-
-    if ((uintptr_t)desc->storage % sizeof(vts_word) != 0) return false;
-    if (desc->capacity != 0 && desc->capacity < fit) fit = desc->capacity;
-    pool->capacity = (uint32_t)(fit < limit ? fit : limit);
-    pool->first_shift = 31;
-    vts__store_rel(&pool->chunk[0], (vts_word)(uintptr_t)desc->storage);
-    return pool->capacity != 0;
-}
-
 /* Field by field: a struct copy may become a library call. */
 static void vts__copy_allocator(vts_allocator *to, const vts_allocator *from)
 {
     to->alloc = from->alloc;
     to->free = from->free;
     to->user = from->user;
+}
+
+/* Over the caller's array: one chunk of what fits. */
+static bool vts__pool_over_storage(vts_pool *pool, const vts_pool_desc *desc)
+{
+    size_t limit = VTS__HALF_MASK - 1 < 0x7fffffff ? VTS__HALF_MASK - 1 : 0x7fffffff;
+    size_t fit = vts__quotient(desc->storage_size, pool->stride);
+
+    if (desc->cache > 0) {
+        if (desc->allocator == NULL || desc->allocator->alloc == NULL) return false;
+        vts__copy_allocator(&pool->allocator, desc->allocator);
+    }
+    if (desc->capacity != 0 && desc->capacity < fit) fit = desc->capacity;
+    pool->capacity = (uint32_t)(fit < limit ? fit : limit);
+    pool->first_shift = 31;
+    vts__store_rel(&pool->chunk[0], (vts_word)(uintptr_t)desc->storage);
+    return pool->capacity != 0;
 }
 
 /* Growing: the first chunk's size, and a maximum that the index can name. */
@@ -2741,7 +2769,8 @@ static bool vts__pool_growing(vts_pool *pool, const vts_pool_desc *desc)
     if (desc->storage_size != 0 || (first & (first - 1)) != 0) return false;
     while (first >> pool->first_shift != 1) pool->first_shift++;
     pool->capacity = desc->capacity != 0 ? desc->capacity : usual;
-    return pool->capacity <= VTS__HALF_MASK - 1 && pool->item_size < SIZE_MAX / 4 &&
+    if (pool->stride > vts__quotient(SIZE_MAX - 128, pool->capacity)) return false;
+    return pool->capacity <= VTS__HALF_MASK - 1 &&
            (uint64_t)pool->capacity <= (uint64_t)first << (VTS__POOL_CHUNKS - 1);
 }
 
@@ -2764,25 +2793,39 @@ static bool vts__pool_make_caches(vts_pool *pool, const vts_pool_desc *desc)
     return true;
 }
 
-VTS_API int vts_pool_init(vts_pool *pool, const vts_pool_desc *desc)
+/* VTS_OK with the pool set up but for its caches. */
+static int vts__pool_set_up(vts_pool *pool, const vts_pool_desc *desc)
 {
+    size_t alignment;
     bool fits;
 
-    if (pool == NULL || desc == NULL || desc->item_size > SIZE_MAX / 4) {
-        return VTS_E_ARGUMENT;
-    }
-    vts__zero(pool, sizeof *pool);
     pool->source = desc->source || desc->item_size == 0;
+    pool->plain = !pool->source;
     pool->item_size = desc->item_size != 0 ? desc->item_size : sizeof(vts_source);
     pool->owned = desc->storage == NULL;
-    vts__pool_layout(pool);
+    alignment = desc->alignment;
+    if ((alignment & (alignment - 1)) != 0 || alignment > 64) return VTS_E_ARGUMENT;
+    if (alignment == 0) alignment = pool->owned ? 16 : sizeof(vts_word);
+    if (alignment < sizeof(vts_word)) alignment = sizeof(vts_word);
+    if (((uintptr_t)desc->storage & (alignment - 1)) != 0) return VTS_E_ARGUMENT;
+    vts__pool_layout(pool, alignment);
     if (pool->source && !vts__pool_describe_source(pool, desc)) return VTS_E_ARGUMENT;
     fits = pool->owned ? vts__pool_growing(pool, desc) : vts__pool_over_storage(pool, desc);
     if (!fits) return VTS_E_ARGUMENT;
-    if (!pool->owned && desc->cache > 0 && desc->allocator != NULL) {
-        vts__copy_allocator(&pool->allocator, desc->allocator);
-    }
     return vts__pool_make_caches(pool, desc) ? VTS_OK : VTS_E_MEMORY;
+}
+
+VTS_API int vts_pool_init(vts_pool *pool, const vts_pool_desc *desc)
+{
+    int error = VTS_E_ARGUMENT;
+
+    if (pool == NULL) return VTS_E_ARGUMENT;
+    vts__zero(pool, sizeof *pool);
+    if (desc != NULL && desc->item_size <= SIZE_MAX / 4) {
+        error = vts__pool_set_up(pool, desc);
+    }
+    if (error != VTS_OK) vts__zero(pool, sizeof *pool);
+    return error;
 }
 
 VTS_API int vts_pool_destroy(vts_pool *pool)
@@ -2795,8 +2838,9 @@ VTS_API int vts_pool_destroy(vts_pool *pool)
     allocator = &pool->allocator;
     for (k = 0; pool->owned && allocator->free != NULL && k < VTS__POOL_CHUNKS; k++) {
         vts_word *chunk = (vts_word *)(uintptr_t)vts__load_acq(&pool->chunk[k]);
-        size_t size = vts__chunk_end(pool, k) - vts__chunk_start(pool, k);
+        size_t size;
         if (chunk == NULL) break;
+        size = vts__chunk_end(pool, k) - vts__chunk_start(pool, k);
         allocator->free(allocator->user, (void *)(uintptr_t)chunk[-1],
                         size * pool->stride + 64 + sizeof(vts_word));
     }
