@@ -79,17 +79,18 @@
 
            vts_source_set_result(source, token, bytes_read);
 
-   (4) the caller takes a result that is there at once, else says what runs then
+   (4) the caller takes a result that is there at once, else says what runs then; the
+       argument leads the continuation to where the handle is kept
 
-           vts_valuetask task = read_async(device);
-           if (vts_valuetask_is_completed(task)) on_read(task);
-           else vts_valuetask_on_completed(task, continuation, argument, 0);
+           request->task = read_async(device);
+           if (vts_valuetask_is_completed(request->task)) on_read(request);
+           else vts_valuetask_on_completed(request->task, on_read, request, VTS_NONE);
 
-   (5) taking the result returns the source to its pool and makes the handle stale
+   (5) taking the result of a source returns it to its pool and makes the handle stale
 
            intptr_t bytes;
-           int error = vts_valuetask_get_result(task, &bytes);    // VTS_OK
-           error = vts_valuetask_get_result(task, &bytes);        // VTS_E_STALE
+           int error = vts_valuetask_get_result(request->task, &bytes); // VTS_OK
+           error = vts_valuetask_get_result(request->task, &bytes);     // VTS_E_STALE
 
    ----------------------------------------------------------------------------------
    >>concepts
@@ -164,7 +165,8 @@
         result and a rejected OnCompleted replaces the first one's context)
    D4   errors are return codes, each misuse its own; results are a word or a T
    D5   registering on a completed operation runs the continuation before the call
-        returns, or after the running one at the depth limit; there it is queued
+        returns, or after the running one at the depth limit, or posts it if it has a
+        scheduler that is not the current one; there it is always queued
    D6   one registration per operation, before or after completion; there any number
         may register after a completion that nobody awaited
    D7   reset while pending, or while a continuation is queued, is refused
@@ -296,7 +298,8 @@ typedef uintptr_t vts_word;
 typedef uint32_t vts_word;
 #endif
 
-/* Names one operation of one source. Never 0 for an operation that was started. */
+/* Names one operation of one source. Opaque: never 0 for an operation that was started,
+   and each operation of a source has the next one, in steps of 32. */
 typedef vts_word vts_token;
 
 /* What calls return: VTS_OK, or a negative number. Errors of operations are the
@@ -365,7 +368,9 @@ typedef struct vts_valuetask_source {
 typedef struct vts_source_ops {
     /* A vts_status, or an error. */
     int (*get_status)(vts_valuetask_source *self, vts_token token);
-    /* Arranges that continuation(arg) runs once, when the operation is completed. */
+    /* Arranges that continuation(arg) runs once, when the operation is completed: if it
+       is already, with vts_run_continuation. A source that does not capture what flags
+       ask for answers VTS_E_UNSUPPORTED to them. */
     int (*on_completed)(vts_valuetask_source *self, vts_token token,
                         vts_continuation continuation, void *arg, unsigned flags);
     /* Writes the result where result points (unless NULL) and returns VTS_OK, or returns
@@ -514,7 +519,8 @@ typedef enum vts_trace_event {
     VTS_TRACE_GET_RESULT
 } vts_trace_event;
 
-/* Hears of every call a value task makes on its source, after it returned result. */
+/* Hears of every call a value task makes on its source, after it returned result. Tasks
+   completed in themselves (a value, an error) make none. */
 typedef void (*vts_trace_hook)(void *user, vts_trace_event event,
                                const vts_valuetask_source *source, vts_token token,
                                int result);
@@ -534,6 +540,9 @@ VTS_API const char *vts_strerror(int result);
 /* Reports every VTS_E_STALE, NOT_COMPLETED, ALREADY_AWAITED, PENDING, DOUBLE_RETURN and
    FOREIGN from calls a consumer or owner makes. Losing completers are no misuse. */
 VTS_API void vts_set_misuse_hook(vts_misuse_hook hook, void *user);
+
+/* What a source of your own reports a misuse with: calls the hook, returns the code. */
+VTS_API int vts_report_misuse(int code, const void *source, vts_token token);
 
 /* Traces get_status, on_completed and get_result of value tasks with a source. */
 VTS_API void vts_set_trace_hook(vts_trace_hook hook, void *user);
@@ -578,7 +587,8 @@ VTS_API int vts_source_get_status(vts_source *source, vts_token token);
 
 /* Registers what runs at completion. If the operation is completed already, it runs
    before the call returns (or, at the depth limit, when the outermost continuation of
-   this thread has returned). VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
+   this thread has returned); if run_continuations_asynchronously names a scheduler that
+   is not the current one, it is posted there all the same. VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
 VTS_API int vts_source_on_completed(vts_source *source, vts_token token,
                                     vts_continuation continuation, void *arg,
                                     unsigned flags);
@@ -674,6 +684,15 @@ VTS_API int vts_pool_put(vts_pool *pool, void *item);
 VTS_API vts_source *vts_pool_rent_at(vts_pool *pool, vts_token *token, const char *site);
 #define vts_pool_rent(pool, token) vts_pool_rent_at((pool), (token), VTS_HERE)
 
+/* The same with the continuation registered before anybody can see the operation, which
+   saves the two atomic operations of vts_source_on_completed: for calls that are given
+   their callback at the start. NULL also for a null continuation. */
+VTS_API vts_source *vts_pool_rent_awaited_at(vts_pool *pool, vts_token *token,
+                                             vts_continuation continuation, void *arg,
+                                             const char *site);
+#define vts_pool_rent_awaited(pool, token, continuation, arg)                          \
+    vts_pool_rent_awaited_at((pool), (token), (continuation), (arg), VTS_HERE)
+
 /* How many items are out; exact while no other thread uses the pool. */
 VTS_API size_t vts_pool_outstanding(const vts_pool *pool);
 
@@ -694,6 +713,12 @@ VTS_API vts_scheduler *vts_scheduler_set_current(vts_scheduler *scheduler);
    that flowed its own leaves the thread's as it was; one that did not may change it. */
 VTS_API void *vts_context_current(void);
 VTS_API void *vts_context_set_current(void *context);
+
+/* For a source of your own: runs a continuation whose operation is completed already,
+   inside the call, or at the depth limit when the outermost one of this thread has
+   returned. flags as given to on_completed. VTS_OK, VTS_E_ARGUMENT. */
+VTS_API int vts_run_continuation(vts_continuation continuation, void *arg,
+                                 unsigned flags);
 
 /* Posts work; it belongs to the scheduler until run is entered. */
 static inline void vts_scheduler_post(vts_scheduler *scheduler, vts_work *work);
@@ -792,6 +817,7 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
      name_valuetask name_from_result(const T *result);
      name_valuetask name_from_error(int error), name_from_canceled(int error);
      name_valuetask name_valuetask_of(name_source *source, vts_token token);
+     name_valuetask name_from_source(vts_valuetask_source *source, vts_token token);
      int  name_get_status(name_valuetask task);
      bool name_is_completed, name_is_completed_successfully, name_is_faulted,
           name_is_canceled(name_valuetask task);
@@ -799,12 +825,18 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
      int  name_on_completed(name_valuetask task, continuation, void *arg, unsigned flags);
      int  name_unregister(name_valuetask task), name_forget(name_valuetask task);
      void name_source_init(name_source *source);                      a bare source
+     int  name_reset(name_source *source, vts_token *token);
      int  name_set_result(name_source *source, vts_token token, const T *result);
      vts_pool_desc name_pool_desc(void);                              pooled sources
      name_source *name_rent(vts_pool *pool, vts_token *token, const char *site);
+                                                                  site: VTS_HERE
 
    Error and cancellation: vts_source_set_error(&source->core, token, error), and so on;
-   to write the result in place: vts_source_begin_result, source->value, end_result. */
+   to write the result in place: vts_source_begin_result, source->value, end_result.
+
+   A pooled item may be larger than its source: begin a struct of your own with a
+   name_source and set desc.item_size = sizeof your struct in what name_pool_desc gave.
+   What an operation needs travels with it then; read it before the completing call. */
 #define VTS_DECLARE_VALUETASK(name, T)                                                 \
     typedef struct name##_source {                                                     \
         vts_source core;                                                               \
@@ -843,6 +875,11 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     static inline VTS_UNUSED name##_valuetask name##_from_canceled(int error)          \
     {                                                                                  \
         return name##__typed(vts_valuetask_from_canceled(error));                      \
+    }                                                                                  \
+    static inline VTS_UNUSED name##_valuetask name##_from_source(                      \
+        vts_valuetask_source *source, vts_token token)                                 \
+    {                                                                                  \
+        return name##__typed(vts_valuetask_from_source(source, token));                \
     }                                                                                  \
     static inline VTS_UNUSED name##_valuetask name##_valuetask_of(                     \
         name##_source *source, vts_token token)                                        \
@@ -906,6 +943,12 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
             vts__op_get_status, vts__op_on_completed, name##__read,                    \
             vts__op_unregister, vts__op_forget,       NULL};                           \
         vts_source_init(&source->core, &ops);                                          \
+    }                                                                                  \
+    static inline VTS_UNUSED int name##_reset(name##_source *source, vts_token *token) \
+    {                                                                                  \
+        if (source == NULL) return VTS_E_ARGUMENT;                                     \
+        if (source->core.base.ops == NULL) name##_source_init(source);                 \
+        return vts_source_reset(&source->core, token);                                 \
     }                                                                                  \
     static inline VTS_UNUSED int name##_set_result(name##_source *source,              \
                                                    vts_token token, const T *result)   \
@@ -1228,11 +1271,9 @@ static VTS__NOINLINE int vts__misuse(int code, const void *source, vts_token tok
     return code;
 }
 
-static int vts__trace(vts_trace_event event, vts_valuetask task, int result)
+VTS_API int vts_report_misuse(int code, const void *source, vts_token token)
 {
-    vts_trace_hook hook = vts__trace_hook;
-    if (hook != NULL) hook(vts__trace_user, event, task.source, task.token, result);
-    return result;
+    return vts__misuse(code, source, token);
 }
 
 // ----------------------------------------------------------------------------------
@@ -1415,7 +1456,8 @@ static void *vts__flowing_context(unsigned flags)
 /* Runs the continuation of a handle that is completed in itself. At the depth limit it
    waits in one of the thread's few places; when those are taken, it runs all the same:
    a chain uses one place however long it is. */
-static int vts__invoke_late(vts_continuation continuation, void *arg, unsigned flags)
+VTS_API int vts_run_continuation(vts_continuation continuation, void *arg,
+                                 unsigned flags)
 {
     vts__thread *self = &vts__self;
     vts__late *late = self->late;
@@ -1579,6 +1621,16 @@ static void vts__source_run(vts_work *work)
     vts__invoke_in(continuation, arg, context);
 }
 
+/* Queues a continuation: to a scheduler, or to wait on this thread for depth 0. */
+static void vts__queue(vts_source *source, vts_scheduler *scheduler)
+{
+    if (scheduler != NULL) {
+        scheduler->post(scheduler, &source->work);
+    } else {
+        vts__trampoline_push(&vts__self, &source->work);
+    }
+}
+
 /* The completer queues the continuation; QUEUED pins the source meanwhile. */
 static VTS__NOINLINE int vts__enqueue(vts_source *source, vts_word done)
 {
@@ -1586,11 +1638,7 @@ static VTS__NOINLINE int vts__enqueue(vts_source *source, vts_word done)
 
     source->work.run = vts__source_run;
     vts__store_rel(&source->word, done + (VTS__QUEUED - VTS__AWAITED)); /* [P2] */
-    if (scheduler != NULL) {
-        scheduler->post(scheduler, &source->work);
-    } else {
-        vts__trampoline_push(&vts__self, &source->work);
-    }
+    vts__queue(source, scheduler);
     return VTS_OK;
 }
 
@@ -1706,18 +1754,6 @@ VTS_API int vts_source_end_result(vts_source *source, vts_token token)
     return vts__publish(source, word, VTS__SUCCEEDED);
 }
 
-VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
-                              const void *result, size_t size)
-{
-    int error;
-
-    if (source == NULL || result == NULL) return VTS_E_ARGUMENT;
-    error = vts_source_begin_result(source, token);
-    if (error != VTS_OK) return error;
-    vts__copy_in(value, result, size); /* [P3] */
-    return vts_source_end_result(source, token);
-}
-
 VTS_API vts_token vts_source_version(const vts_source *source)
 {
     return source == NULL ? 0 : vts__load_rlx(&source->word) & ~VTS__LOW;
@@ -1746,15 +1782,17 @@ static VTS__NOINLINE int vts__announce(vts_source *source, vts_word word)
     vts_continuation continuation = source->continuation;
     void *arg = source->arg;
     void *context = source->context;
+    vts_scheduler *scheduler = source->work.link.scheduler;
 
     while (vts__is_open(word)) {
         vts_word awaited = word + (VTS__AWAITED - VTS__REGISTERING);
         if (vts__cas_acq_rel(&source->word, &word, awaited)) return VTS_OK; /* [P1] */
     }
-    if (!vts__may_run_inline(self)) {
+    if (scheduler == self->scheduler) scheduler = NULL; /* is where it wants to be */
+    if (scheduler != NULL || !vts__may_run_inline(self)) {
         source->work.run = vts__source_run;
         vts__add_acq_rel(&source->word, VTS__QUEUED - VTS__REGISTERING); /* [P5] */
-        vts__trampoline_push(self, &source->work);
+        vts__queue(source, scheduler);
         return VTS_OK;
     }
     word = vts__add_acq_rel(&source->word, VTS__AWAITED - VTS__REGISTERING); /* [P5] */
@@ -1957,6 +1995,20 @@ static bool vts__has_word_result(const vts_source *source)
            source->base.ops->get_result == vts__op_get_result;
 }
 
+VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
+                              const void *result, size_t size)
+{
+    int error;
+
+    if (source == NULL || result == NULL) return VTS_E_ARGUMENT;
+    if (source->base.ops == NULL) return VTS_E_STALE;
+    if (vts__has_word_result(source)) return VTS_E_UNSUPPORTED;
+    error = vts_source_begin_result(source, token);
+    if (error != VTS_OK) return error;
+    vts__copy_in(value, result, size); /* [P3] */
+    return vts_source_end_result(source, token);
+}
+
 VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result)
 {
     if (source == NULL) return VTS_E_ARGUMENT;
@@ -2067,7 +2119,7 @@ static int vts__failed_on_completed(vts_valuetask_source *self, vts_token token,
 {
     (void)self;
     (void)token;
-    return vts__invoke_late(continuation, arg, flags);
+    return vts_run_continuation(continuation, arg, flags);
 }
 
 static int vts__failed_get_result(vts_valuetask_source *self, vts_token token,
@@ -2138,6 +2190,18 @@ static VTS__INLINE const vts_source_ops *vts__ops(vts_valuetask task)
     return vts__likely(task.source->ops != NULL) ? task.source->ops : &vts__none_ops;
 }
 
+static bool vts__is_known_failure(const vts_valuetask_source *source)
+{
+    return source == &vts__failed_source || source == &vts__canceled_source;
+}
+
+static int vts__trace(vts_trace_event event, vts_valuetask task, int result)
+{
+    vts_trace_hook hook = vts__trace_hook;
+    if (hook != NULL && !vts__is_known_failure(task.source)) hook(vts__trace_user, event, task.source, task.token, result);
+    return result;
+}
+
 static int vts__get_status_traced(vts_valuetask task)
 {
     int status = vts__ops(task)->get_status(task.source, task.token);
@@ -2185,7 +2249,7 @@ static int vts__on_completed_traced(vts_valuetask task, vts_continuation continu
 VTS_API int vts_valuetask_on_completed(vts_valuetask task, vts_continuation continuation,
                                        void *arg, unsigned flags)
 {
-    if (task.source == NULL) return vts__invoke_late(continuation, arg, flags);
+    if (task.source == NULL) return vts_run_continuation(continuation, arg, flags);
     if (!vts__likely(vts__trace_hook == NULL)) {
         return vts__on_completed_traced(task, continuation, arg, flags);
     }
@@ -2535,6 +2599,19 @@ VTS_API vts_source *vts_pool_rent_at(vts_pool *pool, vts_token *token, const cha
     }
     if (!vts__likely(slot != NULL)) return vts__rent_slow(pool, token, site);
     return vts__arm((vts_source *)vts__rented(pool, slot, site), token);
+}
+
+VTS_API vts_source *vts_pool_rent_awaited_at(vts_pool *pool, vts_token *token,
+                                             vts_continuation continuation, void *arg,
+                                             const char *site)
+{
+    vts_source *source = NULL;
+
+    if (continuation != NULL) source = vts_pool_rent_at(pool, token, site);
+    if (source == NULL) return NULL;
+    vts__capture(source, *token, continuation, arg, VTS_NONE);
+    vts__store_rlx(&source->word, *token | VTS__AWAITED | VTS__PENDING);
+    return source;
 }
 
 /* A full cache makes room: its batch becomes the spare one, an older spare is shared. */
