@@ -588,7 +588,8 @@ VTS_API int vts_source_get_status(vts_source *source, vts_token token);
 /* Registers what runs at completion. If the operation is completed already, it runs
    before the call returns (or, at the depth limit, when the outermost continuation of
    this thread has returned); if run_continuations_asynchronously names a scheduler that
-   is not the current one, it is posted there all the same. VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
+   is not the current one, it is posted there all the same. VTS_E_STALE,
+   VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
 VTS_API int vts_source_on_completed(vts_source *source, vts_token token,
                                     vts_continuation continuation, void *arg,
                                     unsigned flags);
@@ -2198,7 +2199,9 @@ static bool vts__is_known_failure(const vts_valuetask_source *source)
 static int vts__trace(vts_trace_event event, vts_valuetask task, int result)
 {
     vts_trace_hook hook = vts__trace_hook;
-    if (hook != NULL && !vts__is_known_failure(task.source)) hook(vts__trace_user, event, task.source, task.token, result);
+    if (hook != NULL && !vts__is_known_failure(task.source)) {
+        hook(vts__trace_user, event, task.source, task.token, result);
+    }
     return result;
 }
 
