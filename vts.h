@@ -236,6 +236,8 @@
      the same head again.
    - A double return is found when the first return came before; two returns of the
      same plain item that race on two threads are not (of a source: always).
+   - Continuations of tasks completed in themselves nest deeper than the limit where one
+     awaits more than eight such tasks and each of those does the same.
    - Items in other threads' caches are not found by a thread that runs out: at most
      one quarter of the capacity unless desc.cache asks for more (-1: none). What ended
      threads had cached is found.
@@ -954,6 +956,7 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     static inline VTS_UNUSED int name##_set_result(name##_source *source,              \
                                                    vts_token token, const T *result)   \
     {                                                                                  \
+        if (source == NULL) return VTS_E_ARGUMENT;                                     \
         return vts__source_write(&source->core, token, &source->value, result,         \
                                  sizeof source->value);                                \
     }                                                                                  \

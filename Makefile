@@ -1,0 +1,182 @@
+# vts - reusable completion sources, value tasks and pools for C.
+#
+# Nothing here is needed to use vts: copy the headers. `make` lists the targets.
+
+CC ?= cc
+BUILD ?= build
+WARN = -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef \
+       -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Werror
+CFLAGS ?= -O2 -g
+BASE = -std=c11 $(WARN) -I.
+HWLOC = $(shell pkg-config --cflags --libs hwloc 2>/dev/null)
+LINK = -pthread -lm
+
+HEADERS = $(wildcard vts.h vts_pcmon.h vts_socket.h)
+TESTS = $(notdir $(basename $(wildcard tests/t_*.c)))
+EXAMPLES = $(notdir $(basename $(wildcard tests/examples/*.c)))
+BENCHES = $(notdir $(basename $(wildcard bench/b_*.c)))
+
+ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+       -fno-omit-frame-pointer
+TSAN = -O1 -g -fsanitize=thread
+
+DEPS = build-essential pkg-config libhwloc-dev libcmocka-dev clang strace
+FIRMWARE_DEPS = gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf \
+       picolibc-riscv64-unknown-elf
+BENCH_DEPS = valgrind strace
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# Run from anywhere; no built-in rules.
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: help
+## this list
+help:
+	@echo "usage: make TARGET [CC=clang] [CFLAGS=...]"
+	@awk '/^## /{text=substr($$0,4)} /^[a-z-]+:/{if(text){split($$0,name,":"); \
+	     printf "  %-14s %s\n", name[1], text; text=""}}' Makefile
+
+.PHONY: deps
+## install what demo and check need (Debian, Ubuntu: apt)
+deps:
+	@sh tests/install.sh $(DEPS)
+
+.PHONY: demo
+## the PC monitor on this machine (SECONDS=5 INTERVAL_MS=1000 ARGS="--root DIR")
+demo: need-hwloc $(BUILD)/example/pcmon_top
+	@env $(if $(SECONDS),SECONDS=$(SECONDS)) $(if $(INTERVAL_MS),INTERVAL_MS=$(INTERVAL_MS)) \
+	    $(BUILD)/example/pcmon_top $(ARGS)
+
+.PHONY: check
+## every test: what a contributor runs
+check: need-hwloc need-cmocka
+	@$(MAKE) --no-print-directory -j$$(nproc) build-check
+	@CC="$(CC)" sh tests/check.sh
+
+.PHONY: build-check
+build-check: build-plain build-asan build-tsan build-examples build-clang
+
+.PHONY: build-plain build-asan build-tsan build-examples build-clang
+build-plain: $(TESTS:%=$(BUILD)/plain/%) $(BUILD)/plain/stress
+build-asan: $(TESTS:%=$(BUILD)/asan/%) $(EXAMPLES:%=$(BUILD)/asan/%)
+build-tsan: $(TESTS:%=$(BUILD)/tsan/%) $(BUILD)/tsan/stress
+build-examples: $(EXAMPLES:%=$(BUILD)/example/%)
+build-clang: $(if $(shell command -v clang),$(TESTS:%=$(BUILD)/clang/%))
+
+.PHONY: unit asan tsan examples
+## the unit tests alone, fast
+unit: need-hwloc need-cmocka build-plain
+	@sh tests/check.sh unit
+
+## the unit tests and examples under AddressSanitizer and UBSan
+asan: need-hwloc need-cmocka build-asan
+	@sh tests/check.sh asan
+
+## the unit tests and the stress test under ThreadSanitizer
+tsan: need-hwloc need-cmocka build-tsan
+	@sh tests/check.sh tsan
+
+## the example programs
+examples: need-hwloc build-examples
+	@sh tests/check.sh examples
+
+.PHONY: stress
+## real threads against one pool (SECONDS=10 THREADS=4)
+stress: $(BUILD)/plain/stress $(BUILD)/tsan/stress
+	SECONDS=$${SECONDS:-10} $(BUILD)/plain/stress
+	SECONDS=$${SECONDS:-10} $(BUILD)/tsan/stress
+
+.PHONY: compile
+## every language, compiler, option and order of the headers
+compile:
+	@CC="$(CC)" sh tests/check.sh compile
+
+.PHONY: readme
+## extract, compile and run the README's snippets
+readme:
+	@CC="$(CC)" sh tests/check.sh readme
+
+.PHONY: lint
+## contents against marks, line and function lengths, spelling of options
+lint:
+	@sh tests/check.sh lint
+
+.PHONY: firmware-size firmware-deps
+## compile the core for microcontrollers, print its size
+firmware-size:
+	@sh tests/check.sh firmware_size
+
+## install the cross compilers (1.9 GB)
+firmware-deps:
+	@sh tests/install.sh $(FIRMWARE_DEPS)
+
+.PHONY: include-cost
+## what including a header costs a compilation
+include-cost:
+	@CC="$(CC)" sh tests/include_cost.sh
+
+.PHONY: size
+## bytes of each public struct and of the code on this machine
+size:
+	@mkdir -p $(BUILD)
+	@$(CC) -std=c11 -I. -DWITH_PCMON tests/compile/layout.c -o $(BUILD)/layout
+	@$(BUILD)/layout | grep -v '^  '
+	@printf '#define VTS_IMPLEMENTATION\n#include "vts.h"\n' >$(BUILD)/size.c
+	@$(CC) -std=c11 -I. -Os -c $(BUILD)/size.c -o $(BUILD)/size.o && size $(BUILD)/size.o
+
+.PHONY: bench bench-deps
+## compare with the peers that are installed; writes build/bench/results.json
+bench: need-hwloc
+	@CC="$(CC)" BUILD="$(BUILD)" sh bench/run.sh
+
+## install what bench compares with and counts by
+bench-deps:
+	@sh tests/install.sh $(BENCH_DEPS)
+
+.PHONY: clean
+## remove build/
+clean:
+	rm -rf $(BUILD)
+
+# ---- what is missing is named before anything fails for it ----
+
+.PHONY: need-hwloc need-cmocka
+need-hwloc:
+	@pkg-config --exists hwloc || { \
+	    echo "hwloc is missing: make deps (Debian: libhwloc-dev, Fedora: hwloc-devel," \
+	         "Alpine: hwloc-dev, Homebrew: hwloc), and pkg-config"; exit 1; }
+need-cmocka:
+	@pkg-config --exists cmocka || { \
+	    echo "cmocka is missing: make deps (Debian: libcmocka-dev, Fedora:" \
+	         "libcmocka-devel, Alpine: cmocka-dev, Homebrew: cmocka)"; exit 1; }
+
+# ---- builds ----
+
+TEST_FILES = $(wildcard tests/*.h) $(HEADERS)
+
+$(BUILD)/plain/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/clang/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D)
+	clang $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/asan/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/asan/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK)
+
+$(BUILD)/tsan/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/example/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK)
