@@ -480,7 +480,7 @@ typedef struct vts_pool {
     size_t item_size, value_offset, value_size, slot_offset, stride;
     vts_word inverse;     /* of the odd part of stride, to divide exactly             */
     unsigned stride_shift, first_shift;
-    uint32_t capacity, batch;
+    uint32_t capacity, batch, first_end; /* first_end: items of the first chunk      */
     bool plain, source, owned; /* items of plain structs, or sources; own chunks       */
     vts_allocator allocator;
 } vts_pool;
@@ -638,7 +638,8 @@ VTS_API bool vts_valuetask_is_canceled(vts_valuetask task);
    VTS_E_STALE, VTS_E_NOT_COMPLETED. Never blocks. */
 static inline int vts_valuetask_get_result(vts_valuetask task, intptr_t *result);
 
-/* Registers what runs at completion (flags: VTS_NONE is ConfigureAwait(false)). Of a
+/* Registers what runs at completion (flags: VTS_NONE is ConfigureAwait(false)). Whatever
+   the flags, it may have run when the call returns: set up what it needs before. Of a
    completed task it runs before the call returns, or as in vts_source_on_completed.
    VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
 VTS_API int vts_valuetask_on_completed(vts_valuetask task, vts_continuation continuation,
@@ -1609,7 +1610,7 @@ static VTS__INLINE vts_token vts__next_token(vts_word word)
 }
 
 static void vts__pool_recycle(vts_source *source);
-static int vts__pool_return(vts_source *source);
+static VTS__INLINE int vts__pool_return(vts_source *source);
 static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void *result);
 
 /* Runs a queued continuation: unpin, then call. */
@@ -1921,14 +1922,29 @@ VTS_API int vts__source_read(vts_source *source, vts_token token, void *result,
     return vts__phase(word) == VTS__SUCCEEDED ? VTS_OK : (int)(intptr_t)error;
 }
 
-static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void *result)
+static VTS__NOINLINE int vts__read_word(vts_source *source, vts_token token, void *result)
 {
-    vts_source *source = (vts_source *)(void *)self;
     vts_word value;
     int error = vts__source_read(source, token, &value, &source->result, sizeof value);
 
     if (error == VTS_OK && result != NULL) *(intptr_t *)result = (intptr_t)value;
     return error;
+}
+
+/* The same for the common case, awaited and succeeded. */
+static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void *result)
+{
+    vts_source *source = (vts_source *)(void *)self;
+    vts_word word = vts__load_acq(&source->word);    /* [P2] */
+    vts_word value = vts__load_acq(&source->result); /* [P3] */
+
+    if (!VTS__FAST || (token & VTS__LOW) != 0 ||
+        !vts__likely(word == (token | VTS__AWAITED | VTS__SUCCEEDED)) ||
+        !vts__likely(vts__load_rlx(&source->word) == word)) {
+        return vts__read_word(source, token, result);
+    }
+    if (result != NULL) *(intptr_t *)result = (intptr_t)value;
+    return VTS_OK;
 }
 
 /* Makes the caller the one consumer of a pooled source; *word is what it found. A source
@@ -2013,12 +2029,23 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     return vts_source_end_result(source, token);
 }
 
-VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result)
+static VTS__NOINLINE int vts__get_any_result(vts_source *source, vts_token token,
+                                             intptr_t *result)
 {
     if (source == NULL) return VTS_E_ARGUMENT;
     if (source->base.ops == NULL) return vts__misuse(VTS_E_STALE, source, token);
     if (result != NULL && !vts__has_word_result(source)) return VTS_E_UNSUPPORTED;
     return source->base.ops->get_result(&source->base, token, result);
+}
+
+VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result)
+{
+    const vts_source_ops *ops = source != NULL ? source->base.ops : NULL;
+
+    if (!VTS__FAST || ops == NULL || ops->get_result != vts__pooled_get_result) {
+        return vts__get_any_result(source, token, result);
+    }
+    return vts__pooled_get_result(&source->base, token, result);
 }
 
 /* The token travels as the captured context, which the continuation runs under. */
@@ -2662,7 +2689,7 @@ static VTS__INLINE int vts__put_slot(vts_pool *pool, vts_pool_slot *slot)
 }
 
 /* An idle source goes home: its old handles are stale, now it may be rented. */
-static int vts__pool_return(vts_source *source)
+static VTS__INLINE int vts__pool_return(vts_source *source)
 {
     vts_pool *pool = vts__container_of((uintptr_t)source->base.ops, vts_pool, ops);
     char *slot = (char *)source + pool->slot_offset;
@@ -2683,43 +2710,67 @@ static void vts__pool_recycle(vts_source *source)
 static vts_word vts__divide(const vts_pool *pool, vts_word offset)
 {
     vts_word quotient = offset * pool->inverse;
-    unsigned shift = pool->stride_shift;
-    unsigned back = (unsigned)(VTS__WORD_BITS - shift) % VTS__WORD_BITS;
-    return shift == 0 ? quotient : quotient >> shift | quotient << back;
+    unsigned right = pool->stride_shift;
+    unsigned left = (0u - right) & (unsigned)(VTS__WORD_BITS - 1);
+    return quotient >> right | quotient << left;
 }
 
-/* The slot of an item, or NULL if the pool has no such item. Does not touch memory that
-   is not the pool's. */
-static vts_pool_slot *vts__find_slot(const vts_pool *pool, void *item)
+/* True if the pool has that item in chunk k. Does not touch memory that is not the
+   pool's. */
+static VTS__INLINE bool vts__is_in_chunk(const vts_pool *pool, const void *item,
+                                         vts_word base, uint32_t start, uint32_t end)
+{
+    vts_word at = vts__divide(pool, (vts_word)(uintptr_t)item - base);
+    return at < end - start && start + at < vts__load_acq(&pool->fresh);
+}
+
+static bool vts__is_in_chunks(const vts_pool *pool, const void *item)
 {
     unsigned k;
 
     for (k = 0; k < VTS__POOL_CHUNKS; k++) {
         vts_word base = vts__load_acq(&pool->chunk[k]); /* [P7] */
-        uint32_t start;
-        vts_word at;
-        if (base == 0) return NULL;
-        start = vts__chunk_start(pool, k);
-        at = vts__divide(pool, (vts_word)(uintptr_t)item - base);
-        if (at >= vts__chunk_end(pool, k) - start) continue;
-        if (start + at >= vts__load_acq(&pool->fresh)) return NULL;
-        return (vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
+        if (base == 0) return false;
+        if (vts__is_in_chunk(pool, item, base, vts__chunk_start(pool, k),
+                             vts__chunk_end(pool, k))) {
+            return true;
+        }
     }
-    return NULL;
+    return false;
+}
+
+/* Why an item does not come back; VTS_OK if it may. */
+static VTS__NOINLINE int vts__check_put(vts_pool *pool, void *item)
+{
+    const vts_pool_slot *slot;
+
+    if (pool == NULL || item == NULL) return VTS_E_ARGUMENT;
+    if (!vts__is_in_chunks(pool, item)) return vts__misuse(VTS_E_FOREIGN, item, 0);
+    if (pool->source) return VTS_E_ARGUMENT;
+    slot = (const vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
+    if (vts__load_rlx(&slot->next) == (vts_word)(uintptr_t)slot) return VTS_OK;
+    return vts__misuse(VTS_E_DOUBLE_RETURN, item, 0);
+}
+
+/* The common case of all that vts__check_put looks at: an item of the first chunk. */
+static VTS__INLINE bool vts__may_put(const vts_pool *pool, void *item)
+{
+    vts_word base, slot;
+
+    if (!VTS__FAST || pool == NULL || !pool->plain) return false;
+    base = vts__load_acq(&pool->chunk[0]); /* [P7] */
+    if (!vts__is_in_chunk(pool, item, base, 0, pool->first_end)) return false;
+    slot = (vts_word)(uintptr_t)item + pool->slot_offset;
+    return vts__load_rlx(&vts__slot_of(slot)->next) == slot;
 }
 
 VTS_API int vts_pool_put(vts_pool *pool, void *item)
 {
-    vts_pool_slot *slot;
-
-    if (pool == NULL || item == NULL) return VTS_E_ARGUMENT;
-    slot = vts__find_slot(pool, item);
-    if (slot == NULL) return vts__misuse(VTS_E_FOREIGN, item, 0);
-    if (pool->source) return VTS_E_ARGUMENT;
-    if (vts__load_rlx(&slot->next) != (vts_word)(uintptr_t)slot) {
-        return vts__misuse(VTS_E_DOUBLE_RETURN, item, 0);
+    if (!vts__likely(vts__may_put(pool, item))) {
+        int error = vts__check_put(pool, item);
+        if (error != VTS_OK) return error;
     }
-    return vts__put_slot(pool, slot);
+    return vts__put_slot(pool, (vts_pool_slot *)(void *)((char *)item + pool->slot_offset));
 }
 
 VTS_API size_t vts_pool_outstanding(const vts_pool *pool)
@@ -2895,6 +2946,7 @@ static int vts__pool_set_up(vts_pool *pool, const vts_pool_desc *desc)
     if (pool->source && !vts__pool_describe_source(pool, desc)) return VTS_E_ARGUMENT;
     fits = pool->owned ? vts__pool_growing(pool, desc) : vts__pool_over_storage(pool, desc);
     if (!fits) return VTS_E_ARGUMENT;
+    pool->first_end = vts__chunk_end(pool, 0);
     return vts__pool_make_caches(pool, desc) ? VTS_OK : VTS_E_MEMORY;
 }
 
