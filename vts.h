@@ -466,13 +466,11 @@ typedef struct vts_pool_desc {
 /* A lock-free freelist of items of one size. Fields are private. Atomic words:
      head   {tag | index of the first batch + 1}; push release, pop acquire [P6]
      fresh  items ever carved from the chunks; grows only, acq_rel
-     shared items in the shared list, for the count; relaxed
      chunk  set once each, release [P7] */
 typedef struct vts_pool {
     vts_source_ops ops;   /* pooled sources point here, and so know their pool        */
     vts_word head;
     vts_word fresh;
-    vts_word shared;
     vts_word chunk[VTS__POOL_CHUNKS];
     struct vts_pool_cache *caches; /* by thread number; [0], for none, is always empty
                                       and always full                                 */
@@ -480,14 +478,15 @@ typedef struct vts_pool {
     size_t item_size, value_offset, value_size, slot_offset, stride;
     vts_word inverse;     /* of the odd part of stride, to divide exactly             */
     unsigned stride_shift, first_shift;
-    uint32_t capacity, batch, first_end; /* first_end: items of the first chunk      */
+    uint32_t capacity, batch;
     bool plain, source, owned; /* items of plain structs, or sources; own chunks       */
     vts_allocator allocator;
 } vts_pool;
 
 /* Static memory for count items of a type: VTS_POOL_STORAGE(name, type, count) declares
-   an array to be given as desc.storage with desc.storage_size = sizeof name. A type that
-   wants more than a word's alignment also needs desc.alignment. */
+   an array to be given as desc.storage with desc.storage_size = sizeof name. type is a
+   name (an array type needs a typedef). One that wants more than a word's alignment also
+   needs desc.alignment. */
 #define VTS_POOL_STORAGE(name, type, count)                                            \
     union {                                                                            \
         type item;                                                                     \
@@ -697,7 +696,8 @@ VTS_API vts_source *vts_pool_rent_awaited_at(vts_pool *pool, vts_token *token,
 #define vts_pool_rent_awaited(pool, token, continuation, arg)                          \
     vts_pool_rent_awaited_at((pool), (token), (continuation), (arg), VTS_HERE)
 
-/* How many items are out; exact while no other thread uses the pool. */
+/* How many items are out; exact while no other thread uses the pool. Costs a step per
+   item carved: getting and putting keep no count. */
 VTS_API size_t vts_pool_outstanding(const vts_pool *pool);
 
 /* Calls back for each item that is out with the place where it was rented; returns their
@@ -853,10 +853,10 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
             T value;                                                                   \
         } as;                                                                          \
     } name##_valuetask;                                                                \
-    static inline VTS_UNUSED vts_valuetask name##__plain(const name##_valuetask *task) \
+    static inline VTS_UNUSED vts_valuetask name##__plain(const name##_valuetask task)  \
     {                                                                                  \
-        return vts_valuetask_from_source(task->source,                                 \
-                                         task->source ? task->as.token : 0);           \
+        return vts_valuetask_from_source(task.source,                                  \
+                                         task.source ? task.as.token : 0);             \
     }                                                                                  \
     static inline VTS_UNUSED name##_valuetask name##__typed(vts_valuetask plain)       \
     {                                                                                  \
@@ -890,49 +890,49 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     {                                                                                  \
         return name##__typed(vts_valuetask_of(&source->core, token));                  \
     }                                                                                  \
-    static inline VTS_UNUSED int name##_get_status(name##_valuetask task)              \
+    static inline VTS_UNUSED int name##_get_status(const name##_valuetask task)        \
     {                                                                                  \
-        return vts_valuetask_get_status(name##__plain(&task));                         \
+        return vts_valuetask_get_status(name##__plain(task));                          \
     }                                                                                  \
-    static inline VTS_UNUSED bool name##_is_completed(name##_valuetask task)           \
+    static inline VTS_UNUSED bool name##_is_completed(const name##_valuetask task)     \
     {                                                                                  \
-        return vts_valuetask_is_completed(name##__plain(&task));                       \
+        return vts_valuetask_is_completed(name##__plain(task));                        \
     }                                                                                  \
     static inline VTS_UNUSED bool name##_is_completed_successfully(                    \
-        name##_valuetask task)                                                         \
+        const name##_valuetask task)                                                   \
     {                                                                                  \
-        return vts_valuetask_is_completed_successfully(name##__plain(&task));          \
+        return vts_valuetask_is_completed_successfully(name##__plain(task));           \
     }                                                                                  \
-    static inline VTS_UNUSED bool name##_is_faulted(name##_valuetask task)             \
+    static inline VTS_UNUSED bool name##_is_faulted(const name##_valuetask task)       \
     {                                                                                  \
-        return vts_valuetask_is_faulted(name##__plain(&task));                         \
+        return vts_valuetask_is_faulted(name##__plain(task));                          \
     }                                                                                  \
-    static inline VTS_UNUSED bool name##_is_canceled(name##_valuetask task)            \
+    static inline VTS_UNUSED bool name##_is_canceled(const name##_valuetask task)      \
     {                                                                                  \
-        return vts_valuetask_is_canceled(name##__plain(&task));                        \
+        return vts_valuetask_is_canceled(name##__plain(task));                         \
     }                                                                                  \
-    static inline VTS_UNUSED int name##_get_result(name##_valuetask task, T *result)   \
+    static inline VTS_UNUSED int name##_get_result(const name##_valuetask task, T *result) \
     {                                                                                  \
         if (task.source != NULL) {                                                     \
-            return vts_valuetask_take(name##__plain(&task), result);                   \
+            return vts_valuetask_take(name##__plain(task), result);                    \
         }                                                                              \
         if (result != NULL) *result = task.as.value;                                   \
         return VTS_OK;                                                                 \
     }                                                                                  \
     static inline VTS_UNUSED int name##_on_completed(                                  \
-        name##_valuetask task, vts_continuation continuation, void *arg,               \
+        const name##_valuetask task, vts_continuation continuation, void *arg,         \
         unsigned flags)                                                                \
     {                                                                                  \
-        return vts_valuetask_on_completed(name##__plain(&task), continuation, arg,     \
+        return vts_valuetask_on_completed(name##__plain(task), continuation, arg,      \
                                           flags);                                      \
     }                                                                                  \
-    static inline VTS_UNUSED int name##_unregister(name##_valuetask task)              \
+    static inline VTS_UNUSED int name##_unregister(const name##_valuetask task)        \
     {                                                                                  \
-        return vts_valuetask_unregister(name##__plain(&task));                         \
+        return vts_valuetask_unregister(name##__plain(task));                          \
     }                                                                                  \
-    static inline VTS_UNUSED int name##_forget(name##_valuetask task)                  \
+    static inline VTS_UNUSED int name##_forget(const name##_valuetask task)            \
     {                                                                                  \
-        return vts_valuetask_forget(name##__plain(&task));                             \
+        return vts_valuetask_forget(name##__plain(task));                              \
     }                                                                                  \
     static inline VTS_UNUSED int name##__read(vts_valuetask_source *self,              \
                                               vts_token token, void *result)           \
@@ -1605,12 +1605,12 @@ static VTS__INLINE bool vts__is_pinned(vts_word word)
 
 static VTS__INLINE vts_token vts__next_token(vts_word word)
 {
-    vts_token token = ((word & ~VTS__LOW) + VTS__LOW + 1) & VTS__TOKEN_MASK;
-    return token != 0 ? token : VTS__LOW + 1;
+    vts_token token = ((word | VTS__LOW) + 1) & VTS__TOKEN_MASK;
+    return vts__likely(token != 0) ? token : VTS__LOW + 1;
 }
 
 static void vts__pool_recycle(vts_source *source);
-static VTS__INLINE int vts__pool_return(vts_source *source);
+static int vts__pool_return(vts_source *source);
 static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void *result);
 
 /* Runs a queued continuation: unpin, then call. */
@@ -1647,6 +1647,21 @@ static VTS__NOINLINE int vts__enqueue(vts_source *source, vts_word done)
     return VTS_OK;
 }
 
+/* With a scheduler, a context, or at the depth limit. */
+static VTS__NOINLINE int vts__dispatch_slow(vts_source *source, vts_word done)
+{
+    vts_continuation continuation = source->continuation;
+    void *arg = source->arg;
+    void *context = source->context;
+
+    if (source->work.link.scheduler != NULL || !vts__may_run_inline(&vts__self)) {
+        return vts__enqueue(source, done);
+    }
+    vts__store_rel(&source->word, done); /* [P2] */
+    vts__invoke_in(continuation, arg, context);
+    return VTS_OK;
+}
+
 /* The completer found a continuation: publish the word done (AWAITED and a phase), run
    the continuation or queue it. What it needs is read before: afterwards the source may
    be another operation's. */
@@ -1655,17 +1670,14 @@ static VTS__INLINE int vts__dispatch(vts_source *source, vts_word done)
     vts__thread *self = &vts__self;
     vts_continuation continuation = source->continuation;
     void *arg = source->arg;
-    void *context = source->context;
+    uintptr_t captured = (uintptr_t)source->work.link.scheduler |
+                         (uintptr_t)source->context;
 
-    if (!vts__likely(source->work.link.scheduler == NULL && vts__may_run_inline(self))) {
-        return vts__enqueue(source, done);
+    if (!vts__likely(captured == 0 && vts__may_run_inline(self))) {
+        return vts__dispatch_slow(source, done);
     }
     vts__store_rel(&source->word, done); /* [P2] */
-    if (vts__likely(context == NULL)) {
-        vts__invoke(self, continuation, arg);
-    } else {
-        vts__invoke_in(continuation, arg, context);
-    }
+    vts__invoke(self, continuation, arg);
     return VTS_OK;
 }
 
@@ -1922,29 +1934,29 @@ VTS_API int vts__source_read(vts_source *source, vts_token token, void *result,
     return vts__phase(word) == VTS__SUCCEEDED ? VTS_OK : (int)(intptr_t)error;
 }
 
-static VTS__NOINLINE int vts__read_word(vts_source *source, vts_token token, void *result)
+/* A word that succeeded, without the general copy. */
+static VTS__INLINE bool vts__read_word(const vts_source *source, vts_token token,
+                                       vts_word *value)
 {
-    vts_word value;
-    int error = vts__source_read(source, token, &value, &source->result, sizeof value);
+    vts_word word = vts__load_acq(&source->word) & ~VTS__WAITER; /* [P2] */
 
-    if (error == VTS_OK && result != NULL) *(intptr_t *)result = (intptr_t)value;
-    return error;
+    if (!VTS__FAST || !vts__likely(word - token == VTS__SUCCEEDED)) return false;
+    *value = vts__load_acq(&source->result); /* [P3] */
+    return vts__likely((vts__load_rlx(&source->word) & ~VTS__WAITER) == word) &&
+           (token & VTS__LOW) == 0;
 }
 
-/* The same for the common case, awaited and succeeded. */
 static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void *result)
 {
     vts_source *source = (vts_source *)(void *)self;
-    vts_word word = vts__load_acq(&source->word);    /* [P2] */
-    vts_word value = vts__load_acq(&source->result); /* [P3] */
+    vts_word value;
+    int error = VTS_OK;
 
-    if (!VTS__FAST || (token & VTS__LOW) != 0 ||
-        !vts__likely(word == (token | VTS__AWAITED | VTS__SUCCEEDED)) ||
-        !vts__likely(vts__load_rlx(&source->word) == word)) {
-        return vts__read_word(source, token, result);
+    if (!vts__read_word(source, token, &value)) {
+        error = vts__source_read(source, token, &value, &source->result, sizeof value);
     }
-    if (result != NULL) *(intptr_t *)result = (intptr_t)value;
-    return VTS_OK;
+    if (error == VTS_OK && result != NULL) *(intptr_t *)result = (intptr_t)value;
+    return error;
 }
 
 /* Makes the caller the one consumer of a pooled source; *word is what it found. A source
@@ -1990,16 +2002,19 @@ static VTS__NOINLINE int vts__pooled_take(vts_valuetask_source *self, vts_token 
     return vts__phase(word) == VTS__SUCCEEDED ? VTS_OK : (int)(intptr_t)value;
 }
 
-static int vts__pooled_get_result(vts_valuetask_source *self, vts_token token,
-                                  void *result)
+static VTS__INLINE int vts__pooled_word(vts_source *source, vts_token token, void *result)
 {
-    vts_source *source = (vts_source *)(void *)self;
-
     if (!vts__fast(source, token, VTS__AWAITED | VTS__SUCCEEDED, VTS__IDLE)) { /* [P2] */
-        return vts__pooled_take(self, token, result);
+        return vts__pooled_take(&source->base, token, result);
     }
     if (result != NULL) *(intptr_t *)result = (intptr_t)vts__load_rlx(&source->result);
     return vts__pool_return(source);
+}
+
+static int vts__pooled_get_result(vts_valuetask_source *self, vts_token token,
+                                  void *result)
+{
+    return vts__pooled_word((vts_source *)(void *)self, token, result);
 }
 
 static bool vts__is_pooled(const vts_source *source)
@@ -2029,23 +2044,15 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     return vts_source_end_result(source, token);
 }
 
-static VTS__NOINLINE int vts__get_any_result(vts_source *source, vts_token token,
-                                             intptr_t *result)
+VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result)
 {
     if (source == NULL) return VTS_E_ARGUMENT;
     if (source->base.ops == NULL) return vts__misuse(VTS_E_STALE, source, token);
+    if (VTS__FAST && vts__likely(source->base.ops->get_result == vts__pooled_get_result)) {
+        return vts__pooled_word(source, token, result);
+    }
     if (result != NULL && !vts__has_word_result(source)) return VTS_E_UNSUPPORTED;
     return source->base.ops->get_result(&source->base, token, result);
-}
-
-VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t *result)
-{
-    const vts_source_ops *ops = source != NULL ? source->base.ops : NULL;
-
-    if (!VTS__FAST || ops == NULL || ops->get_result != vts__pooled_get_result) {
-        return vts__get_any_result(source, token, result);
-    }
-    return vts__pooled_get_result(&source->base, token, result);
 }
 
 /* The token travels as the captured context, which the continuation runs under. */
@@ -2111,8 +2118,10 @@ VTS_API int vts_source_reset(vts_source *source, vts_token *token)
     vts_token next;
 
     if (source == NULL || token == NULL) return VTS_E_ARGUMENT;
-    if (source->base.ops == NULL) source->base.ops = &vts__source_ops;
-    if (vts__is_pooled(source)) return VTS_E_UNSUPPORTED;
+    if (source->base.ops != &vts__source_ops) {
+        if (source->base.ops == NULL) source->base.ops = &vts__source_ops;
+        if (vts__is_pooled(source)) return VTS_E_UNSUPPORTED;
+    }
     word = vts__load_acq(&source->word);
     do {
         if (vts__is_open(word) || vts__is_pinned(word)) {
@@ -2327,12 +2336,13 @@ VTS_API int vts_valuetask_forget(vts_valuetask task)
 #define VTS__HALF_MASK (((vts_word)1 << VTS__HALF) - 1)
 #define VTS__CACHE_BATCH 32u
 
-/* A thread's cache: written by its owner alone, counts read (relaxed) by
-   vts_pool_outstanding; passed on by [P8]. */
+/* A thread's cache: its owner's alone; counts are looked at (relaxed) by threads that run
+   out; passed on by [P8]. */
 typedef struct vts_pool_cache {
     vts_word first, count;             /* of the batch in use                         */
     vts_word spare, spare_count;       /* a whole one, or 0                           */
-    unsigned char pad[64 - 4 * sizeof(vts_word)]; /* a line each: no false sharing    */
+    vts_word near, near_count;         /* carved items of a chunk this thread put to  */
+    unsigned char pad[64 - 6 * sizeof(vts_word)]; /* a line each: no false sharing    */
 } vts_pool_cache;
 
 #define VTS__CACHES (VTS__WORD_BITS + 1)
@@ -2344,7 +2354,7 @@ static VTS__INLINE bool vts__has_caches(const vts_pool *pool)
 }
 
 /* Cache [0] of a pool without caches. */
-static vts_pool_cache vts__no_cache = {0, ~(vts_word)0, 0, 0, {0}};
+static vts_pool_cache vts__no_cache = {0, ~(vts_word)0, 0, 0, 0, 0, {0}};
 
 static void vts__zero(void *memory, size_t size)
 {
@@ -2399,7 +2409,6 @@ static void vts__push_batch(vts_pool *pool, vts_pool_slot *first, vts_word count
     vts_word next;
 
     vts__store_rlx(&first->site, count);
-    vts__add_acq_rel(&pool->shared, count);
     do {
         vts__store_rlx(&first->link, head << VTS__HALF | index);
         next = ((head >> VTS__HALF) + 1) << VTS__HALF | (index + 1);
@@ -2418,7 +2427,6 @@ static vts_pool_slot *vts__pop_batch(vts_pool *pool, vts_word *count)
         vts_word next = ((head >> VTS__HALF) + 1) << VTS__HALF | below;
         if (!vts__cas_acq_rel(&pool->head, &head, next)) continue;
         *count = vts__load_rlx(&first->site);
-        vts__add_acq_rel(&pool->shared, (vts_word)0 - *count);
         return first;
     }
     return NULL;
@@ -2561,11 +2569,12 @@ static VTS__INLINE vts_pool_slot *vts__cache_pop(vts_pool_cache *cache)
     return slot;
 }
 
-static VTS__INLINE void vts__cache_push(vts_pool_cache *cache, vts_pool_slot *slot)
+static VTS__INLINE void vts__cache_push(vts_pool_cache *cache, vts_pool_slot *slot,
+                                        vts_word count)
 {
     vts__store_rlx(&slot->next, cache->first);
     cache->first = (vts_word)(uintptr_t)slot;
-    vts__store_rlx(&cache->count, vts__load_rlx(&cache->count) + 1);
+    vts__store_rlx(&cache->count, count + 1);
 }
 
 static vts_pool_slot *vts__get_slow(vts_pool *pool)
@@ -2608,8 +2617,9 @@ VTS_API void *vts_pool_get_at(vts_pool *pool, const char *site)
 /* Starts the next operation of a source that is the caller's alone. */
 static VTS__INLINE vts_source *vts__arm(vts_source *source, vts_token *token)
 {
-    *token = vts__next_token(vts__load_rlx(&source->word));
-    vts__store_rlx(&source->word, *token | VTS__PENDING);
+    vts_token next = vts__next_token(vts__load_rlx(&source->word));
+    vts__store_rlx(&source->word, next + VTS__PENDING);
+    *token = next;
     return source;
 }
 
@@ -2673,23 +2683,29 @@ static VTS__NOINLINE int vts__put_slow(vts_pool *pool, vts_pool_slot *slot)
         return VTS_OK;
     }
     if (vts__load_rlx(&cache->count) >= pool->batch) vts__spill(pool, cache);
-    vts__cache_push(cache, slot);
+    vts__cache_push(cache, slot, vts__load_rlx(&cache->count));
     return VTS_OK;
 }
 
-static VTS__INLINE int vts__put_slot(vts_pool *pool, vts_pool_slot *slot)
+static VTS__INLINE int vts__put_to(vts_pool *pool, vts_pool_cache *cache,
+                                   vts_pool_slot *slot)
 {
-    vts_pool_cache *cache = vts__cache(pool);
+    vts_word count = vts__load_rlx(&cache->count);
 
-    if (VTS__FAST && vts__likely(vts__load_rlx(&cache->count) < pool->batch)) {
-        vts__cache_push(cache, slot);
+    if (VTS__FAST && vts__likely(count < pool->batch)) {
+        vts__cache_push(cache, slot, count);
         return VTS_OK;
     }
     return vts__put_slow(pool, slot);
 }
 
+static VTS__INLINE int vts__put_slot(vts_pool *pool, vts_pool_slot *slot)
+{
+    return vts__put_to(pool, vts__cache(pool), slot);
+}
+
 /* An idle source goes home: its old handles are stale, now it may be rented. */
-static VTS__INLINE int vts__pool_return(vts_source *source)
+static int vts__pool_return(vts_source *source)
 {
     vts_pool *pool = vts__container_of((uintptr_t)source->base.ops, vts_pool, ops);
     char *slot = (char *)source + pool->slot_offset;
@@ -2715,76 +2731,72 @@ static vts_word vts__divide(const vts_pool *pool, vts_word offset)
     return quotient >> right | quotient << left;
 }
 
-/* True if the pool has that item in chunk k. Does not touch memory that is not the
-   pool's. */
-static VTS__INLINE bool vts__is_in_chunk(const vts_pool *pool, const void *item,
-                                         vts_word base, uint32_t start, uint32_t end)
-{
-    vts_word at = vts__divide(pool, (vts_word)(uintptr_t)item - base);
-    return at < end - start && start + at < vts__load_acq(&pool->fresh);
-}
-
-static bool vts__is_in_chunks(const vts_pool *pool, const void *item)
+/* The slot of an item, or NULL if the pool has no such item. Does not touch memory that
+   is not the pool's. */
+static vts_pool_slot *vts__find_slot(const vts_pool *pool, void *item)
 {
     unsigned k;
 
     for (k = 0; k < VTS__POOL_CHUNKS; k++) {
         vts_word base = vts__load_acq(&pool->chunk[k]); /* [P7] */
-        if (base == 0) return false;
-        if (vts__is_in_chunk(pool, item, base, vts__chunk_start(pool, k),
-                             vts__chunk_end(pool, k))) {
-            return true;
-        }
+        uint32_t start;
+        vts_word at;
+        if (base == 0) return NULL;
+        start = vts__chunk_start(pool, k);
+        at = vts__divide(pool, (vts_word)(uintptr_t)item - base);
+        if (at >= vts__chunk_end(pool, k) - start) continue;
+        if (start + at >= vts__load_acq(&pool->fresh)) return NULL;
+        return (vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
     }
-    return false;
+    return NULL;
 }
 
-/* Why an item does not come back; VTS_OK if it may. */
-static VTS__NOINLINE int vts__check_put(vts_pool *pool, void *item)
+/* The chunk of an item is the likely one of the thread's next. */
+static void vts__remember_chunk(vts_pool *pool, vts_pool_cache *cache,
+                                const vts_pool_slot *slot)
 {
-    const vts_pool_slot *slot;
+    vts_word start, end, fresh;
+    unsigned k;
+
+    if (cache == pool->caches) return;
+    k = vts__chunk_of(pool, (uint32_t)(vts__load_rlx(&slot->link) & VTS__HALF_MASK));
+    start = vts__chunk_start(pool, k);
+    end = vts__chunk_end(pool, k);
+    fresh = vts__load_acq(&pool->fresh);
+    cache->near = vts__load_acq(&pool->chunk[k]); /* [P7] */
+    cache->near_count = (fresh < end ? fresh : end) - start;
+}
+
+static VTS__NOINLINE int vts__put_any(vts_pool *pool, void *item)
+{
+    vts_pool_slot *slot;
 
     if (pool == NULL || item == NULL) return VTS_E_ARGUMENT;
-    if (!vts__is_in_chunks(pool, item)) return vts__misuse(VTS_E_FOREIGN, item, 0);
+    slot = vts__find_slot(pool, item);
+    if (slot == NULL) return vts__misuse(VTS_E_FOREIGN, item, 0);
     if (pool->source) return VTS_E_ARGUMENT;
-    slot = (const vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
-    if (vts__load_rlx(&slot->next) == (vts_word)(uintptr_t)slot) return VTS_OK;
-    return vts__misuse(VTS_E_DOUBLE_RETURN, item, 0);
-}
-
-/* The common case of all that vts__check_put looks at: an item of the first chunk. */
-static VTS__INLINE bool vts__may_put(const vts_pool *pool, void *item)
-{
-    vts_word base, slot;
-
-    if (!VTS__FAST || pool == NULL || !pool->plain) return false;
-    base = vts__load_acq(&pool->chunk[0]); /* [P7] */
-    if (!vts__is_in_chunk(pool, item, base, 0, pool->first_end)) return false;
-    slot = (vts_word)(uintptr_t)item + pool->slot_offset;
-    return vts__load_rlx(&vts__slot_of(slot)->next) == slot;
+    if (vts__load_rlx(&slot->next) != (vts_word)(uintptr_t)slot) {
+        return vts__misuse(VTS_E_DOUBLE_RETURN, item, 0);
+    }
+    vts__remember_chunk(pool, vts__cache(pool), slot);
+    return vts__put_slot(pool, slot);
 }
 
 VTS_API int vts_pool_put(vts_pool *pool, void *item)
 {
-    if (!vts__likely(vts__may_put(pool, item))) {
-        int error = vts__check_put(pool, item);
-        if (error != VTS_OK) return error;
-    }
-    return vts__put_slot(pool, (vts_pool_slot *)(void *)((char *)item + pool->slot_offset));
-}
+    vts_pool_cache *cache;
+    vts_pool_slot *slot;
+    vts_word at;
 
-VTS_API size_t vts_pool_outstanding(const vts_pool *pool)
-{
-    vts_word out;
-    unsigned n;
-
-    if (pool == NULL) return 0;
-    out = vts__load_acq(&pool->fresh) - vts__load_acq(&pool->shared);
-    for (n = 1; vts__has_caches(pool) && n < VTS__CACHES; n++) {
-        out -= vts__load_rlx(&pool->caches[n].count);
-        out -= vts__load_rlx(&pool->caches[n].spare_count);
+    if (pool == NULL || !pool->plain) return vts__put_any(pool, item);
+    cache = vts__cache(pool);
+    at = vts__divide(pool, (vts_word)(uintptr_t)item - cache->near);
+    slot = (vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
+    if (VTS__FAST && vts__likely(at < cache->near_count) &&
+        vts__likely(vts__load_rlx(&slot->next) == (vts_word)(uintptr_t)slot)) {
+        return vts__put_to(pool, cache, slot);
     }
-    return out <= vts__load_rlx(&pool->fresh) ? (size_t)out : 0;
+    return vts__put_any(pool, item);
 }
 
 VTS_API size_t vts_pool_list_rented(const vts_pool *pool,
@@ -2804,6 +2816,11 @@ VTS_API size_t vts_pool_list_rented(const vts_pool *pool,
                (const char *)(uintptr_t)vts__load_rlx(&slot->site));
     }
     return count;
+}
+
+VTS_API size_t vts_pool_outstanding(const vts_pool *pool)
+{
+    return vts_pool_list_rented(pool, NULL, NULL);
 }
 
 VTS_API void vts__describe_typed(vts_pool_desc *desc, size_t item_size,
@@ -2946,7 +2963,6 @@ static int vts__pool_set_up(vts_pool *pool, const vts_pool_desc *desc)
     if (pool->source && !vts__pool_describe_source(pool, desc)) return VTS_E_ARGUMENT;
     fits = pool->owned ? vts__pool_growing(pool, desc) : vts__pool_over_storage(pool, desc);
     if (!fits) return VTS_E_ARGUMENT;
-    pool->first_end = vts__chunk_end(pool, 0);
     return vts__pool_make_caches(pool, desc) ? VTS_OK : VTS_E_MEMORY;
 }
 

@@ -1,0 +1,165 @@
+# report.awk: joins what the programs and the counting steps print (bench.h,
+# instructions.sh, syscalls.sh, run.sh) into results.json, and prints the tables.
+#     awk -v json=build/bench/results.json -f bench/report.awk build/bench/parts.tsv
+
+BEGIN { FS = "\t" }
+
+$1 == "header" { header[++headers] = $2; text[$2] = $3 }
+$1 == "peer" { peer[++peers] = $2 }
+$1 == "row" { row[++rows] = $2 FS $3; ns[rows] = $4; to[rows] = $5; ratio[rows] = $6
+              allocations[rows] = $7; vts[rows] = $8 == "vts" }
+$1 == "bar" { add_bar($2, $3, $4, $5 == ">=") }
+$1 == "count" { instructions[$2 FS $3] = $4; locked[$2 FS $3] = $5 }
+$1 == "calls" { syscalls[$2 FS $3] = $4; calls_total[$2 FS $3] = $5 }
+$1 == "place" { place_ns[$2, ++place_count[$2]] = $3 }
+
+END {
+    placement_bar()
+    instruction_bars()
+    allocation_bar()
+    key = "monitor, fresh read" FS "value task"
+    add_bar("pcmon_fresh_syscalls", key in calls_total ? calls_total[key] : "null", 0)
+    missing_bars("sync_value 1.3 cycle_pooled 0.70 cycle_limit 1.25 cycle_single 1.6 " \
+        "pool_one 0.30 pool_two 0.03 pool_malloc 0.25 pool_cross 0.6 cross_64 0.80 " \
+        "pcmon_fresh 1.6 pcmon_scale 1.9 pcmon_pass 0.6 pcmon_waiters 1.5 " \
+        "dotnet_cycle 0.30 dotnet_sync 0.6 dotnet_bytes 0")
+    print_tables()
+    print_notes()
+    print_bars()
+    write_json()
+}
+
+# ---- bars ----
+
+function add_bar(id, value, limit, at_least) {
+    bar[++bars] = id; bar_ratio[bars] = value; bound[bars] = limit
+    if (value == "null") met[bars] = "null"
+    else if (at_least) met[bars] = value + 0 >= limit + 0 ? "true" : "false"
+    else met[bars] = value + 0 <= limit + 0 ? "true" : "false"
+    sign[bars] = at_least ? ">=" : "<="
+}
+
+# Bars of programs that could not run here are listed all the same.
+function missing_bars(list,    field, count, i, k) {
+    count = split(list, field, " ")
+    for (i = 1; i < count; i += 2) {
+        for (k = 1; k <= bars && bar[k] != field[i]; k++) {}
+        if (k > bars) add_bar(field[i], "null", field[i + 1], field[i] == "pcmon_scale")
+    }
+}
+
+function median(values, count,    i, k, swap) {
+    for (i = 2; i <= count; i++)
+        for (k = i; k > 1 && values[k] + 0 < values[k - 1] + 0; k--) {
+            swap = values[k]; values[k] = values[k - 1]; values[k - 1] = swap
+        }
+    return values[int(count / 2) + 1]
+}
+
+# The slowest placement against the middle of all; each is the median of its rounds.
+function placement_bar(    p, i, one, all, count, slowest) {
+    for (p in place_count) {
+        for (i = 1; i <= place_count[p]; i++) one[i] = place_ns[p, i]
+        all[++count] = median(one, place_count[p])
+        if (all[count] + 0 > slowest + 0) slowest = all[count]
+    }
+    places = count
+    if (count > 1) {
+        placement_median = median(all, count); placement_slowest = slowest
+        add_bar("cycle_placement", slowest / placement_median, 1.6)
+    } else add_bar("cycle_placement", "null", 1.6)
+}
+
+# One id, two numbers: it is met if both are.
+function instruction_bars(    pooled, cached) {
+    pooled = count_of("completion cycle" FS "pooled source")
+    cached = count_of("completion cycle" FS "cached source")
+    add_bar("cycle_instructions", pooled, 100)
+    add_bar("cycle_instructions_cached", cached, 70)
+    if (met[bars] == "false") met[bars - 1] = "false"
+}
+
+function count_of(key) { return key in instructions ? instructions[key] : "null" }
+
+function allocation_bar(    i, total, counted) {
+    for (i = 1; i <= rows; i++) {
+        if (!vts[i] || allocations[i] == "null") continue
+        counted++
+        total += allocations[i]
+    }
+    add_bar("allocations", counted ? total + 0 : "null", 0)
+}
+
+# ---- tables ----
+
+function short(value, digits) {
+    return value == "null" || value == "" ? "-" : sprintf("%." digits "f", value)
+}
+
+function print_tables(    i, group, field) {
+    for (i = 1; i <= rows; i++) {
+        split(row[i], field, FS)
+        if (field[1] != group) {
+            group = field[1]
+            printf "\n%-40s %10s %7s %6s %7s %7s %6s\n", group, "ns", "ratio", "alloc",
+                "syscall", "instr", "locked"
+        }
+        printf "  %-38s %10s %7s %6s %7s %7s %6s\n", field[2], short(ns[i], 2),
+            short(ratio[i], 3), short(allocations[i], 2), short(syscalls[row[i]], 2),
+            short(instructions[row[i]], 0), short(locked[row[i]], 0)
+    }
+    if (places > 1) printf "\n%d placements: median %.2f ns, slowest %.2f ns\n", places,
+        placement_median, placement_slowest
+}
+
+# The bar cycle_limit compares with 4 locked operations: is that what a cycle executes?
+function print_notes(    key) {
+    key = "completion cycle" FS "pooled source"
+    if (locked[key] != "" && locked[key] != 4)
+        printf "\nnote: the pooled cycle executes %s locked operations, not 4\n", locked[key]
+}
+
+function print_bars(    i, missed, unknown) {
+    printf "\n%-28s %10s    %-8s\n", "bar", "ratio", "bound"
+    for (i = 1; i <= bars; i++) {
+        printf "%-28s %10s %s %-8s %s\n", bar[i], short(bar_ratio[i], 3), sign[i], bound[i],
+            met[i] == "true" ? "met" : met[i] == "false" ? "MISSED" : "not measured"
+        missed += met[i] == "false"
+        unknown += met[i] == "null"
+    }
+    printf "%d bars: %d missed, %d not measured\n", bars, missed, unknown
+}
+
+# ---- json ----
+
+function quote(string) {
+    gsub(/\\/, "\\\\", string); gsub(/"/, "\\\"", string)
+    return "\"" string "\""
+}
+
+function or_null(value) { return value == "" ? "null" : value }
+
+function write_json(    i, field, end) {
+    printf "{\n  \"header\": {\n" >json
+    for (i = 1; i <= headers; i++)
+        printf "    %s: %s,\n", quote(header[i]), quote(text[header[i]]) >json
+    printf "    \"peers found\": [" >json
+    for (i = 1; i <= peers; i++) printf "%s%s", (i > 1 ? ", " : ""), quote(peer[i]) >json
+    printf "]\n  },\n  \"rows\": [\n" >json
+    for (i = 1; i <= rows; i++) {
+        split(row[i], field, FS)
+        end = i < rows ? "," : ""
+        printf "    {\"group\": %s, \"name\": %s, \"ns\": %s, \"ratio_to\": %s, " \
+            "\"ratio\": %s, \"allocations\": %s, \"syscalls\": %s, \"instructions\": %s}%s\n",
+            quote(field[1]), quote(field[2]), ns[i],
+            (to[i] == "null" ? "null" : quote(to[i])), ratio[i], allocations[i],
+            or_null(syscalls[row[i]]), or_null(instructions[row[i]]), end >json
+    }
+    printf "  ],\n  \"bars\": [\n" >json
+    for (i = 1; i <= bars; i++)
+        printf "    {\"id\": %s, \"ratio\": %s, \"bar\": %s, \"met\": %s}%s\n",
+            quote(bar[i]), bar_ratio[i], bound[i], met[i], (i < bars ? "," : "") >json
+    printf "  ]\n}\n" >json
+    close(json)
+    printf "written: %s\n", json
+}

@@ -1,0 +1,136 @@
+#!/bin/sh
+# run.sh: builds the benchmarks, runs them, counts, and writes build/bench/results.json.
+#     CC=cc BUILD=build [BENCH_QUICK=1] sh bench/run.sh
+# A bar that is missed is printed as missed; it does not fail the run.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+CC=${CC:-cc}
+OUT=${BUILD:-build}/bench
+FLAGS="-std=c11 -O2"
+WARN="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
+      -Wstrict-prototypes -Wmissing-prototypes -Werror"
+LINK="-pthread -lm"
+PLACES="0 1 2 3 4 5 6 7"
+mkdir -p "$OUT"
+[ "${BENCH_QUICK:-0}" = 0 ] && unset BENCH_QUICK
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- build: the implementation is a translation unit of its own ----
+
+# By the same command, from sources that have not changed since.
+is_built() {
+    [ -x "$OUT/$program" ] &&
+        [ "$(cat "$OUT/$program.command" 2>/dev/null)" = "$command" ] &&
+        [ -z "$(find vts.h vts_pcmon.h bench -newer "$OUT/$program" 2>/dev/null)" ]
+}
+
+# build PROGRAM SOURCE FLAG...
+build() {
+    program=$1
+    source=$2
+    shift 2
+    command="$CC $FLAGS $WARN -I. bench/$source bench/impl.c -o $OUT/$program $* $LINK"
+    is_built && return
+    printf "%s" "$command" >"$OUT/$program.command"
+    # shellcheck disable=SC2086
+    $command || { echo "bench: $program does not compile" >&2; rm -f "$OUT/$program"; }
+}
+
+# Every function begins 8 * $1 bytes behind a cache line's start.
+build_place() {
+    build "place_$1" b_core.c -falign-functions=64 \
+        "-fpatchable-function-entry=$((8 * $1)),$((8 * $1))"
+}
+
+build_all() {
+    build b_core b_core.c &
+    build b_single b_core.c -DVTS_SINGLE_THREADED &
+    wait
+    build b_pool b_pool.c &
+    build b_threads b_threads.c &
+    wait
+    if pkg-config --exists hwloc 2>/dev/null; then
+        # shellcheck disable=SC2046
+        build b_pcmon b_pcmon.c -DBENCH_PCMON $(pkg-config --cflags --libs hwloc) &
+    else
+        rm -f "$OUT/b_pcmon"
+        echo "skip the monitor's rows: hwloc is not installed" >&2
+    fi
+    for place in $PLACES; do
+        build_place "$place" &
+        [ $((place % 2)) = 1 ] && wait
+    done
+    wait
+}
+
+# ---- peers: what is installed that later programs compare with ----
+
+peers() {
+    have dotnet && echo "dotnet $(dotnet --version 2>/dev/null)"
+    have mono && echo "mono"
+    have go && echo "go $(go env GOVERSION 2>/dev/null)"
+    have cargo && echo "cargo"
+    have node && echo "node $(node --version 2>/dev/null)"
+    have c++ && echo 'int main() {}' | c++ -std=c++20 -x c++ -fsyntax-only - 2>/dev/null &&
+        echo "c++20"
+    echo '#include <boost/asio.hpp>' | c++ -E -x c++ - >/dev/null 2>&1 && echo "boost"
+    for library in libuv glib-2.0 talloc tevent ck libtcmalloc jemalloc mimalloc; do
+        pkg-config --exists "$library" 2>/dev/null &&
+            echo "$library $(pkg-config --modversion "$library")"
+    done
+    return 0
+}
+
+header() {
+    printf 'header\tcompiler\t%s\n' "$($CC --version | head -n 1)"
+    printf 'header\tflags\t%s\n' "$FLAGS"
+    printf 'header\tprocessor\t%s, %s cpus\n' \
+        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)" \
+        "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+    printf 'header\tkernel\t%s\n' "$(uname -srm)"
+    printf 'header\tmethod\t%s\n' "medians of interleaved rounds; a ratio is the median \
+of the ratios of the rounds${BENCH_QUICK:+; quick}"
+    peers | sed 's/^/peer	/'
+}
+
+# ---- measure ----
+
+# The same cycle at 8 code placements, round by round.
+placements() {
+    rounds=15
+    [ -n "${BENCH_QUICK:-}" ] && rounds=5
+    while [ "$rounds" -gt 0 ]; do
+        for place in $PLACES; do
+            [ -x "$OUT/place_$place" ] || continue
+            printf 'place\t%s\t%s\n' "$place" \
+                "$("$OUT/place_$place" burst 'completion cycle' 'pooled source')"
+        done
+        rounds=$((rounds - 1))
+    done
+}
+
+programs() {
+    for program in b_core b_single b_pool b_threads b_pcmon; do
+        [ -x "$OUT/$program" ] && echo "$program"
+    done
+}
+
+measure() {
+    header
+    for program in $(programs); do
+        "$OUT/$program" || echo "bench: $program failed" >&2
+    done
+    placements
+    # shellcheck disable=SC2046
+    sh bench/instructions.sh "$OUT" $(programs) >"$OUT/instructions.tsv" &
+    # shellcheck disable=SC2046
+    sh bench/syscalls.sh "$OUT" $(programs)
+    wait
+    cat "$OUT/instructions.tsv"
+}
+
+build_all
+measure >"$OUT/parts.tsv"
+awk -v json="$OUT/results.json" -f bench/report.awk "$OUT/parts.tsv"
