@@ -2063,10 +2063,22 @@ static void vts__forget_run(void *arg)
     source->base.ops->get_result(&source->base, token, NULL);
 }
 
+/* Of a completed operation at once, so that of racing consumers one wins; a bare source
+   has nothing to give back. */
 VTS_API int vts__op_forget(vts_valuetask_source *self, vts_token token)
 {
     vts_source *source = (vts_source *)(void *)self;
-    return vts__register(source, token, vts__forget_run, source, VTS__FLOW_TOKEN);
+    vts_word word = vts__load_acq(&source->word);
+    int error = VTS_OK;
+
+    if (!vts__is_current(word, token) || !vts__is_done(word)) {
+        return vts__register(source, token, vts__forget_run, source, VTS__FLOW_TOKEN);
+    }
+    if (vts__is_pooled(source)) {
+        error = vts__consume(source, token, &word);
+        if (error == VTS_OK) vts__consumed(source, word);
+    }
+    return error;
 }
 
 VTS_API int vts_source_abandon(vts_source *source, vts_token token)
@@ -2311,11 +2323,13 @@ VTS_API int vts_valuetask_unregister(vts_valuetask task)
 VTS_API int vts_valuetask_forget(vts_valuetask task)
 {
     const vts_source_ops *ops;
-    int status = vts_valuetask_get_status(task);
+    int status;
 
-    if (status < 0) return status;
     if (task.source == NULL) return VTS_OK;
     ops = vts__ops(task);
+    if (ops->forget == vts__op_forget) return ops->forget(task.source, task.token);
+    status = ops->get_status(task.source, task.token);
+    if (status < 0) return status;
     if (status != VTS_PENDING) {
         ops->get_result(task.source, task.token, NULL);
         return VTS_OK;
