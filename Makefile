@@ -10,11 +10,11 @@ CFLAGS ?= -O2 -g
 BASE = -std=c11 $(WARN) -I.
 HWLOC = $(shell pkg-config --cflags --libs hwloc 2>/dev/null)
 LINK = -pthread -lm
+Q = $(if $(V),,@)
 
 HEADERS = $(wildcard vts.h vts_pcmon.h vts_socket.h)
 TESTS = $(notdir $(basename $(wildcard tests/t_*.c)))
 EXAMPLES = $(notdir $(basename $(wildcard tests/examples/*.c)))
-BENCHES = $(notdir $(basename $(wildcard bench/b_*.c)))
 
 ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
        -fno-omit-frame-pointer
@@ -35,7 +35,7 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: help
 ## this list
 help:
-	@echo "usage: make TARGET [CC=clang] [CFLAGS=...]"
+	@echo "usage: make TARGET [CC=clang] [CFLAGS=...] [V=1]"
 	@awk '/^## /{text=substr($$0,4)} /^[a-z-]+:/{if(text){split($$0,name,":"); \
 	     printf "  %-14s %s\n", name[1], text; text=""}}' Makefile
 
@@ -129,7 +129,7 @@ size:
 
 .PHONY: bench bench-deps
 ## compare with the peers that are installed; writes build/bench/results.json
-bench: need-hwloc
+bench:
 	@CC="$(CC)" BUILD="$(BUILD)" sh bench/run.sh
 
 ## install what bench compares with and counts by
@@ -158,25 +158,25 @@ need-cmocka:
 TEST_FILES = $(wildcard tests/*.h) $(HEADERS)
 
 $(BUILD)/plain/%: tests/%.c $(TEST_FILES)
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/clang/%: tests/%.c $(TEST_FILES)
-	@mkdir -p $(@D)
-	clang $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)clang $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/asan/%: tests/%.c $(TEST_FILES)
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/asan/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK)
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK)
 
 $(BUILD)/tsan/%: tests/%.c $(TEST_FILES)
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)$(CC) $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/example/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK)
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK)

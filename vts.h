@@ -430,7 +430,8 @@ typedef struct vts_allocator {
 /* What a pool keeps beside each item. Atomic words, all relaxed unless said:
      next  in the pool: the next of the batch, or 0; rented: the slot's own address.
            Written by the one that holds the item, read by a wrong return
-     site  where it was rented; written by the renter, read by the list of rented items
+     site  where it was rented last; written by the renter before next (release), read
+           after it (acquire) by the list of rented items
      link  {head of the next batch + 1 | own index}: written by the holder before [P6],
            read by racing pops (whose compare-and-swap then fails) */
 typedef struct vts_pool_slot {
@@ -619,7 +620,8 @@ static inline vts_valuetask vts_valuetask_from_result(intptr_t result);
 VTS_API vts_valuetask vts_valuetask_from_error(int error);
 VTS_API vts_valuetask vts_valuetask_from_canceled(int error);
 
-/* The handle of an operation of any source. */
+/* The handle of an operation of any source; of NULL (a rent that gave nothing, say) a
+   task that failed with VTS_E_ARGUMENT. */
 static inline vts_valuetask vts_valuetask_from_source(vts_valuetask_source *source,
                                                       vts_token token);
 static inline vts_valuetask vts_valuetask_of(vts_source *source, vts_token token);
@@ -634,7 +636,8 @@ VTS_API bool vts_valuetask_is_faulted(vts_valuetask task);
 VTS_API bool vts_valuetask_is_canceled(vts_valuetask task);
 
 /* The result, once: VTS_OK and *result (unless NULL), or the operation's error, or
-   VTS_E_STALE, VTS_E_NOT_COMPLETED. Never blocks. */
+   VTS_E_STALE, VTS_E_NOT_COMPLETED. Never blocks. Of a typed vts_source, whose result
+   is not a word: VTS_E_UNSUPPORTED unless result is NULL. */
 static inline int vts_valuetask_get_result(vts_valuetask task, intptr_t *result);
 
 /* Registers what runs at completion (flags: VTS_NONE is ConfigureAwait(false)). Whatever
@@ -658,6 +661,7 @@ static inline bool vts_valuetask_equals(vts_valuetask a, vts_valuetask b);
 
 /* For typed tasks: as get_result, into memory of the source's result type. */
 VTS_API int vts_valuetask_take(vts_valuetask task, void *result);
+VTS_API int vts__valuetask_take_word(vts_valuetask task, intptr_t *result);
 
 /* ---- pool ---- */
 
@@ -746,8 +750,8 @@ VTS_API const vts_allocator *vts_allocator_default(void);
 
 /* ---- inline parts: only what a result at once needs ---- */
 
-static inline vts_valuetask vts_valuetask_from_source(vts_valuetask_source *source,
-                                                      vts_token token)
+static inline vts_valuetask vts__valuetask_make(vts_valuetask_source *source,
+                                                vts_word token)
 {
     vts_valuetask task;
     task.source = source;
@@ -755,14 +759,21 @@ static inline vts_valuetask vts_valuetask_from_source(vts_valuetask_source *sour
     return task;
 }
 
+static inline vts_valuetask vts_valuetask_from_source(vts_valuetask_source *source,
+                                                      vts_token token)
+{
+    if (source == NULL) return vts_valuetask_from_error(VTS_E_ARGUMENT);
+    return vts__valuetask_make(source, token);
+}
+
 static inline vts_valuetask vts_valuetask_from_result(intptr_t result)
 {
-    return vts_valuetask_from_source(NULL, (vts_word)result);
+    return vts__valuetask_make(NULL, (vts_word)result);
 }
 
 static inline vts_valuetask vts_valuetask_of(vts_source *source, vts_token token)
 {
-    return vts_valuetask_from_source(&source->base, token);
+    return vts_valuetask_from_source((vts_valuetask_source *)(void *)source, token);
 }
 
 static inline bool vts_valuetask_is_completed(vts_valuetask task)
@@ -777,7 +788,7 @@ static inline bool vts_valuetask_is_completed_successfully(vts_valuetask task)
 
 static inline int vts_valuetask_get_result(vts_valuetask task, intptr_t *result)
 {
-    if (task.source != NULL) return vts_valuetask_take(task, result);
+    if (task.source != NULL) return vts__valuetask_take_word(task, result);
     if (result != NULL) *result = (intptr_t)task.token;
     return VTS_OK;
 }
@@ -855,8 +866,7 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     } name##_valuetask;                                                                \
     static inline VTS_UNUSED vts_valuetask name##__plain(const name##_valuetask task)  \
     {                                                                                  \
-        return vts_valuetask_from_source(task.source,                                  \
-                                         task.source ? task.as.token : 0);             \
+        return vts__valuetask_make(task.source, task.source ? task.as.token : 0);      \
     }                                                                                  \
     static inline VTS_UNUSED name##_valuetask name##__typed(vts_valuetask plain)       \
     {                                                                                  \
@@ -888,7 +898,7 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
     static inline VTS_UNUSED name##_valuetask name##_valuetask_of(                     \
         name##_source *source, vts_token token)                                        \
     {                                                                                  \
-        return name##__typed(vts_valuetask_of(&source->core, token));                  \
+        return name##_from_source((vts_valuetask_source *)(void *)source, token);      \
     }                                                                                  \
     static inline VTS_UNUSED int name##_get_status(const name##_valuetask task)        \
     {                                                                                  \
@@ -938,8 +948,11 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
                                               vts_token token, void *result)           \
     {                                                                                  \
         name##_source *source = (name##_source *)(void *)self;                         \
-        return vts__source_read(&source->core, token, result, &source->value,          \
-                                sizeof source->value);                                 \
+        T value;                                                                       \
+        int error = vts__source_read(&source->core, token, &value, &source->value,     \
+                                     sizeof value);                                    \
+        if (error == VTS_OK && result != NULL) *(T *)result = value;                   \
+        return error;                                                                  \
     }                                                                                  \
     static inline VTS_UNUSED void name##_source_init(name##_source *source)            \
     {                                                                                  \
@@ -1433,11 +1446,15 @@ static VTS__NOINLINE void vts__invoke_in(vts_continuation continuation, void *ar
     vts__thread *self = &vts__self;
     void *previous = self->context;
 
-    if (context != NULL) {
-        self->context = context != &vts__null_context ? context : NULL;
+    if (context == NULL) {
+        vts__invoke(self, continuation, arg);
+        return;
     }
-    vts__invoke(self, continuation, arg);
-    if (context != NULL) self->context = previous;
+    self->context = context != &vts__null_context ? context : NULL;
+    self->depth++;
+    continuation(arg);
+    self->context = previous;
+    if (--self->depth == 0 && self->first != NULL) vts__trampoline_drain(self);
 }
 
 static void vts__late_run(vts_work *work)
@@ -1805,8 +1822,8 @@ static VTS__NOINLINE int vts__announce(vts_source *source, vts_word word)
         vts_word awaited = word + (VTS__AWAITED - VTS__REGISTERING);
         if (vts__cas_acq_rel(&source->word, &word, awaited)) return VTS_OK; /* [P1] */
     }
-    if (scheduler == self->scheduler) scheduler = NULL; /* is where it wants to be */
-    if (scheduler != NULL || !vts__may_run_inline(self)) {
+    if ((scheduler != NULL && scheduler != self->scheduler) ||
+        !vts__may_run_inline(self)) {
         source->work.run = vts__source_run;
         vts__add_acq_rel(&source->word, VTS__QUEUED - VTS__REGISTERING); /* [P5] */
         vts__queue(source, scheduler);
@@ -2292,6 +2309,18 @@ VTS_API int vts_valuetask_take(vts_valuetask task, void *result)
     return vts__ops(task)->get_result(task.source, task.token, result);
 }
 
+/* A vts_source whose result a word does not hold must not write it there. */
+VTS_API int vts__valuetask_take_word(vts_valuetask task, intptr_t *result)
+{
+    const vts_source_ops *ops = vts__ops(task);
+
+    if (result != NULL && ops->on_completed == vts__op_on_completed &&
+        !vts__has_word_result((const vts_source *)(const void *)task.source)) {
+        return VTS_E_UNSUPPORTED;
+    }
+    return vts_valuetask_take(task, result);
+}
+
 static int vts__on_completed_traced(vts_valuetask task, vts_continuation continuation,
                                     void *arg, unsigned flags)
 {
@@ -2414,15 +2443,13 @@ static vts_pool_slot *vts__slot_at(const vts_pool *pool, uint32_t index)
     return (vts_pool_slot *)(void *)(base + pool->slot_offset);
 }
 
-/* Pushes a batch of count slots with one swap. While it is in the shared list its first
-   slot's site holds the count. */
-static void vts__push_batch(vts_pool *pool, vts_pool_slot *first, vts_word count)
+/* Pushes a batch with one swap. */
+static void vts__push_batch(vts_pool *pool, vts_pool_slot *first)
 {
     vts_word index = vts__load_rlx(&first->link) & VTS__HALF_MASK;
     vts_word head = vts__load_rlx(&pool->head);
     vts_word next;
 
-    vts__store_rlx(&first->site, count);
     do {
         vts__store_rlx(&first->link, head << VTS__HALF | index);
         next = ((head >> VTS__HALF) + 1) << VTS__HALF | (index + 1);
@@ -2430,7 +2457,7 @@ static void vts__push_batch(vts_pool *pool, vts_pool_slot *first, vts_word count
 }
 
 /* Pops a batch, or NULL. A slot read here may be another's by now: then the tag moved. */
-static vts_pool_slot *vts__pop_batch(vts_pool *pool, vts_word *count)
+static vts_pool_slot *vts__pop_batch(vts_pool *pool)
 {
     vts_word head = vts__load_acq(&pool->head); /* [P6] */
 
@@ -2439,9 +2466,7 @@ static vts_pool_slot *vts__pop_batch(vts_pool *pool, vts_word *count)
         vts_pool_slot *first = vts__slot_at(pool, index);
         vts_word below = vts__load_rlx(&first->link) >> VTS__HALF;
         vts_word next = ((head >> VTS__HALF) + 1) << VTS__HALF | below;
-        if (!vts__cas_acq_rel(&pool->head, &head, next)) continue;
-        *count = vts__load_rlx(&first->site);
-        return first;
+        if (vts__cas_acq_rel(&pool->head, &head, next)) return first;
     }
     return NULL;
 }
@@ -2484,27 +2509,26 @@ static vts_pool_slot *vts__chain(vts_pool *pool, uint32_t index, uint32_t count)
     return first;
 }
 
-/* Up to *count items never used before, of one chunk; NULL if there are none left or no
+/* Up to count items never used before, of one chunk; NULL if there are none left or no
    memory for them. */
-static vts_pool_slot *vts__carve(vts_pool *pool, vts_word *count)
+static vts_pool_slot *vts__carve(vts_pool *pool, uint32_t count)
 {
     vts_word fresh = vts__load_rlx(&pool->fresh);
-    vts_word want = *count;
 
     while (fresh < pool->capacity) {
         unsigned k = vts__chunk_of(pool, (uint32_t)fresh);
-        vts_word left = vts__chunk_end(pool, k) - fresh;
+        uint32_t left = vts__chunk_end(pool, k) - (uint32_t)fresh;
         if (!vts__need_chunk(pool, k)) return NULL;
-        *count = want < left ? want : left;
-        if (vts__cas_acq_rel(&pool->fresh, &fresh, fresh + *count)) {
-            return vts__chain(pool, (uint32_t)fresh, (uint32_t)*count);
+        if (left > count) left = count;
+        if (vts__cas_acq_rel(&pool->fresh, &fresh, fresh + left)) {
+            return vts__chain(pool, (uint32_t)fresh, left);
         }
     }
     return NULL;
 }
 
 /* What an ended thread left in its cache; the number is claimed while looking. */
-static vts_pool_slot *vts__scavenge(vts_pool *pool, vts_word *count)
+static vts_pool_slot *vts__scavenge(vts_pool *pool)
 {
     vts_pool_slot *found = NULL;
     unsigned n;
@@ -2513,30 +2537,23 @@ static vts_pool_slot *vts__scavenge(vts_pool *pool, vts_word *count)
         vts_pool_cache *cache = &pool->caches[n + 1];
         if (vts__load_rlx(&cache->count) + vts__load_rlx(&cache->spare_count) == 0) continue;
         if (!vts__thread_claim(n)) continue; /* [P8] */
-        if (cache->spare != 0) {
-            vts__push_batch(pool, vts__slot_of(cache->spare), cache->spare_count);
-            vts__store_rlx(&cache->spare_count, 0);
-            cache->spare = 0;
-        }
+        if (cache->spare != 0) vts__push_batch(pool, vts__slot_of(cache->spare));
         found = vts__slot_of(cache->first);
-        *count = vts__load_rlx(&cache->count);
+        cache->spare = cache->first = 0;
+        vts__store_rlx(&cache->spare_count, 0);
         vts__store_rlx(&cache->count, 0);
-        cache->first = 0;
         vts__thread_release(n);
     }
-    return found != NULL ? found : vts__pop_batch(pool, count);
+    return found != NULL ? found : vts__pop_batch(pool);
 }
 
-/* Free items from wherever there are some: up to *count new ones, or a batch. */
-static VTS__NOINLINE vts_pool_slot *vts__find_free(vts_pool *pool, vts_word *count)
+/* A chain of free items from wherever there are some: a batch, or up to count new ones. */
+static VTS__NOINLINE vts_pool_slot *vts__find_free(vts_pool *pool, uint32_t count)
 {
-    vts_word want = *count;
-    vts_pool_slot *first = vts__pop_batch(pool, count);
+    vts_pool_slot *first = vts__pop_batch(pool);
 
-    if (first != NULL) return first;
-    *count = want;
-    first = vts__carve(pool, count);
-    return first != NULL ? first : vts__scavenge(pool, count);
+    if (first == NULL) first = vts__carve(pool, count);
+    return first != NULL ? first : vts__scavenge(pool);
 }
 
 /* The calling thread's cache; [0] if it has none. */
@@ -2548,29 +2565,29 @@ static VTS__INLINE vts_pool_cache *vts__cache(const vts_pool *pool)
 /* From the shared list, past the caches; of a batch the rest goes back. */
 static vts_pool_slot *vts__get_shared(vts_pool *pool)
 {
-    vts_word count = 1;
-    vts_pool_slot *slot = vts__find_free(pool, &count);
+    vts_pool_slot *slot = vts__find_free(pool, 1);
+    vts_word rest = slot != NULL ? vts__load_rlx(&slot->next) : 0;
 
-    if (slot != NULL && count > 1) {
-        vts__push_batch(pool, vts__slot_of(vts__load_rlx(&slot->next)), count - 1);
-    }
+    if (rest != 0) vts__push_batch(pool, vts__slot_of(rest));
     return slot;
 }
 
 /* Fills an empty cache. */
 static void vts__refill(vts_pool *pool, vts_pool_cache *cache)
 {
-    vts_word count = pool->batch;
+    vts_word count = cache->spare_count;
+    vts_word slot;
 
-    if (cache->spare != 0) {
-        cache->first = cache->spare;
-        count = cache->spare_count;
-        cache->spare = 0;
-        vts__store_rlx(&cache->spare_count, 0);
-    } else {
-        cache->first = (vts_word)(uintptr_t)vts__find_free(pool, &count);
+    cache->first = cache->spare;
+    cache->spare = 0;
+    vts__store_rlx(&cache->spare_count, 0);
+    if (cache->first == 0) {
+        cache->first = (vts_word)(uintptr_t)vts__find_free(pool, pool->batch);
+        for (slot = cache->first; slot != 0; count++) {
+            slot = vts__load_rlx(&vts__slot_of(slot)->next);
+        }
     }
-    vts__store_rlx(&cache->count, cache->first != 0 ? count : 0);
+    vts__store_rlx(&cache->count, count);
 }
 
 static VTS__INLINE vts_pool_slot *vts__cache_pop(vts_pool_cache *cache)
@@ -2607,8 +2624,8 @@ static vts_pool_slot *vts__get_slow(vts_pool *pool)
 static VTS__INLINE void *vts__rented(const vts_pool *pool, vts_pool_slot *slot,
                                      const char *site)
 {
-    vts__store_rlx(&slot->next, (vts_word)(uintptr_t)slot);
     vts__store_rlx(&slot->site, (vts_word)(uintptr_t)site);
+    vts__store_rel(&slot->next, (vts_word)(uintptr_t)slot);
     return vts__slot_item(pool, slot);
 }
 
@@ -2675,7 +2692,7 @@ VTS_API vts_source *vts_pool_rent_awaited_at(vts_pool *pool, vts_token *token,
 static VTS__NOINLINE void vts__spill(vts_pool *pool, vts_pool_cache *cache)
 {
     if (cache->spare != 0) {
-        vts__push_batch(pool, vts__slot_of(cache->spare), cache->spare_count);
+        vts__push_batch(pool, vts__slot_of(cache->spare));
     }
     cache->spare = cache->first;
     vts__store_rlx(&cache->spare_count, vts__load_rlx(&cache->count));
@@ -2693,7 +2710,7 @@ static VTS__NOINLINE int vts__put_slow(vts_pool *pool, vts_pool_slot *slot)
     }
     if (cache == pool->caches) {
         vts__store_rlx(&slot->next, 0);
-        vts__push_batch(pool, slot, 1);
+        vts__push_batch(pool, slot);
         return VTS_OK;
     }
     if (vts__load_rlx(&cache->count) >= pool->batch) vts__spill(pool, cache);
@@ -2823,7 +2840,7 @@ VTS_API size_t vts_pool_list_rented(const vts_pool *pool,
 
     for (index = 0; index < fresh; index++) {
         vts_pool_slot *slot = vts__slot_at(pool, (uint32_t)index);
-        if (vts__load_rlx(&slot->next) != (vts_word)(uintptr_t)slot) continue;
+        if (vts__load_acq(&slot->next) != (vts_word)(uintptr_t)slot) continue;
         count++;
         if (report == NULL) continue;
         report(user, vts__slot_item(pool, slot),

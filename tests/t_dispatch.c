@@ -1136,6 +1136,66 @@ static void the_context_flows_past_the_depth_limit(void)
     assert_ptr_equal(vts_context_current(), &there);
 }
 
+/* Registers, at the depth limit, a continuation that flows nothing. */
+static void wait_without_context(void *arg)
+{
+    assert_code(vts_valuetask_on_completed(completed_task(0), note_where, arg, VTS_NONE),
+                VTS_OK);
+}
+
+static void dive_once(void *arg) { at_limit(wait_without_context, arg); }
+
+static void what_did_not_flow_is_not_run_under_anothers_context(void)
+{
+    operation outermost;
+    where w = {0};
+
+    start(&outermost, NULL);
+    vts_context_set_current(&here);
+    await(&outermost, dive_once, &w, VTS_FLOW_EXECUTION_CONTEXT);
+    vts_context_set_current(NULL);
+    complete(&outermost);
+    assert_int_equal(w.runs, 1);
+    assert_null(w.context);
+}
+
+/* A continuation captured for a scheduler that is current, registered at the limit
+   inside its drain, is posted: it runs in the next drain and not after this one. */
+typedef struct posted_at_limit {
+    vts_run_queue queue;
+    operation op;
+    where w;
+} posted_at_limit;
+
+static void register_for_the_scheduler(void *arg)
+{
+    posted_at_limit *p = (posted_at_limit *)arg;
+    complete(&p->op);
+    await(&p->op, note_where, &p->w, VTS_USE_SCHEDULING_CONTEXT);
+}
+
+static void drain_at_limit(void *arg)
+{
+    posted_at_limit *p = (posted_at_limit *)arg;
+    vts_scheduler *before = vts_scheduler_set_current(&p->queue.scheduler);
+    register_for_the_scheduler(p);
+    vts_scheduler_set_current(before);
+}
+
+static void at_the_depth_limit_a_scheduler_still_gets_its_own(void)
+{
+    posted_at_limit p;
+
+    memset(&p, 0, sizeof p);
+    vts_run_queue_init(&p.queue, NULL, NULL);
+    start(&p.op, NULL);
+    at_limit(drain_at_limit, &p);
+    assert_int_equal(p.w.runs, 0);
+    assert_int_equal(vts_run_queue_drain(&p.queue), 1);
+    assert_int_equal(p.w.runs, 1);
+    assert_ptr_equal(p.w.scheduler, &p.queue.scheduler);
+}
+
 // ----------------------------------------------------------------------------------
 // The run queue
 // ----------------------------------------------------------------------------------
@@ -1420,6 +1480,8 @@ static const test_case tests[] = {
     TEST(set_current_returns_the_previous_context),
     TEST(context_and_scheduler_are_each_threads_own),
     TEST(the_context_flows_past_the_depth_limit),
+    TEST(what_did_not_flow_is_not_run_under_anothers_context),
+    TEST(at_the_depth_limit_a_scheduler_still_gets_its_own),
     TEST(a_drain_runs_in_the_order_of_posting),
     TEST(wake_is_called_once_when_the_queue_fills),
     TEST(a_queue_without_wake_works),

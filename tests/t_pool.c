@@ -1109,6 +1109,52 @@ static void thread_numbers_are_given_back(void)
     destroy(&pool);
 }
 
+/* Rents and returns while the list is read. */
+typedef struct watched {
+    vts_pool pool;
+    vts_word stop;
+    size_t wrong;
+} watched;
+
+static const char site_text[] = "here";
+
+static void *rent_and_return(void *arg)
+{
+    watched *l = (watched *)arg;
+    void *item[40];
+    int i;
+
+    while (vts__load_acq(&l->stop) == 0) {
+        for (i = 0; i < 40; i++) item[i] = vts_pool_get_at(&l->pool, site_text);
+        for (i = 0; i < 40; i++) THREAD_CHECK(vts_pool_put(&l->pool, item[i]) == VTS_OK);
+    }
+    return NULL;
+}
+
+static void look_at_site(void *user, void *item, const char *site)
+{
+    watched *l = (watched *)user;
+    (void)item;
+    if (site != site_text) l->wrong++;
+}
+
+static void a_list_read_while_others_rent_names_true_places(void)
+{
+    static watched l;
+    vts_pool_desc desc = growing(16, 4096, -1);
+    pthread_t renter;
+    int i;
+
+    memset(&l, 0, sizeof l);
+    make(&l.pool, &desc);
+    assert_int_equal(pthread_create(&renter, NULL, rent_and_return, &l), 0);
+    for (i = 0; i < 20000; i++) vts_pool_list_rented(&l.pool, look_at_site, &l);
+    vts__store_rel(&l.stop, 1);
+    pthread_join(renter, NULL);
+    assert_int_equal(l.wrong, 0);
+    destroy(&l.pool);
+}
+
 static const test_case tests[] = {
     TEST(storage_holds_exactly_its_count),
     TEST(storage_of_sources_holds_exactly_its_count),
@@ -1157,6 +1203,7 @@ static const test_case tests[] = {
     TEST(living_threads_hide_two_batches_each_at_most),
     TEST(more_threads_than_caches_work_all_the_same),
     TEST(thread_numbers_are_given_back),
+    TEST(a_list_read_while_others_rent_names_true_places),
 };
 
 TEST_MAIN(tests)

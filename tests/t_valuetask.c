@@ -955,6 +955,81 @@ static void other_numbers_are_unknown_errors(void)
     TEST(name##_in_the_handle), TEST(name##_of_a_bare_source),                         \
         TEST(name##_of_a_pooled_source)
 
+static void a_typed_result_is_not_written_into_a_word(void)
+{
+    page_task_source source;
+    vts_token token;
+    page value;
+    intptr_t word = 77;
+
+    memset(&value, 5, sizeof value);
+    page_task_source_init(&source);
+    assert_code(page_task_reset(&source, &token), VTS_OK);
+    assert_code(page_task_set_result(&source, token, &value), VTS_OK);
+    assert_code(vts_valuetask_get_result(vts_valuetask_of(&source.core, token), &word),
+                VTS_E_UNSUPPORTED);
+    assert_int_equal(word, 77);
+    assert_code(vts_valuetask_get_result(vts_valuetask_of(&source.core, token), NULL),
+                VTS_OK);
+}
+
+static void a_handle_of_no_source_has_failed(void)
+{
+    vts_valuetask task = vts_valuetask_of(NULL, 32);
+    point_task_valuetask typed = point_task_valuetask_of(NULL, 32);
+
+    assert_code(vts_valuetask_get_status(task), VTS_FAULTED);
+    assert_code(vts_valuetask_get_result(task, NULL), VTS_E_ARGUMENT);
+    assert_code(point_task_get_result(typed, NULL), VTS_E_ARGUMENT);
+    assert_code(vts_valuetask_get_result(vts_valuetask_from_source(NULL, 32), NULL),
+                VTS_E_ARGUMENT);
+}
+
+/* A reader that is overtaken by a reset says stale and has written nothing. */
+typedef struct overtaken {
+    page_task_source source;
+    vts_word token; /* of the newest operation; atomic */
+    vts_word stop;
+} overtaken;
+
+static void *read_late(void *arg)
+{
+    overtaken *o = (overtaken *)arg;
+    page before, out;
+    unsigned i;
+
+    memset(&before, 0xa5, sizeof before);
+    for (i = 0; i < 20000; i++) {
+        vts_token token = vts__load_acq(&o->token);
+        out = before;
+        if (page_task_get_result(page_task_valuetask_of(&o->source, token), &out) !=
+            VTS_OK) {
+            THREAD_CHECK(memcmp(&out, &before, sizeof out) == 0);
+        }
+    }
+    vts__store_rel(&o->stop, 1);
+    return NULL;
+}
+
+static void an_overtaken_reader_writes_nothing(void)
+{
+    static overtaken o;
+    pthread_t reader;
+    vts_token token;
+    page value;
+
+    memset(&o, 0, sizeof o);
+    memset(&value, 1, sizeof value);
+    page_task_source_init(&o.source);
+    assert_int_equal(pthread_create(&reader, NULL, read_late, &o), 0);
+    while (vts__load_acq(&o.stop) == 0) {
+        assert_code(page_task_reset(&o.source, &token), VTS_OK);
+        assert_code(page_task_set_result(&o.source, token, &value), VTS_OK);
+        vts__store_rel(&o.token, token);
+    }
+    pthread_join(reader, NULL);
+}
+
 static const test_case tests[] = {
     TEST(a_zeroed_handle_is_done_with_zero),
     TEST(a_result_travels_in_the_handle),
@@ -996,6 +1071,9 @@ static const test_case tests[] = {
     TEST(every_code_has_a_text_of_its_own),
     TEST(other_numbers_are_unknown_errors),
     TEST(a_null_typed_source_is_an_argument_error),
+    TEST(a_typed_result_is_not_written_into_a_word),
+    TEST(a_handle_of_no_source_has_failed),
+    TEST(an_overtaken_reader_writes_nothing),
 };
 
 TEST_MAIN(tests)
