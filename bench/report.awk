@@ -11,6 +11,8 @@ $1 == "row" { row[++rows] = $2 FS $3; ns[rows] = $4; to[rows] = $5; ratio[rows] 
 $1 == "bar" { add_bar($2, $3, $4, $5 == ">=") }
 $1 == "count" { instructions[$2 FS $3] = $4; locked[$2 FS $3] = $5 }
 $1 == "calls" { syscalls[$2 FS $3] = $4; calls_total[$2 FS $3] = $5 }
+$1 == "dotnet" { add_dotnet($2, $3, $4, $5, $6) }
+$1 == "pair" { add_pair($2 FS $3, $4, $5) }
 $1 == "place" { place_ns[$2, ++place_count[$2]] = $3 }
 
 END {
@@ -19,11 +21,14 @@ END {
     allocation_bar()
     key = "monitor, fresh read" FS "value task"
     add_bar("pcmon_fresh_syscalls", key in calls_total ? calls_total[key] : "null", 0)
+    dotnet_rows()
+    dotnet_bars()
     missing_bars("sync_value 1.3 cycle_pooled 0.70 cycle_limit 1.25 cycle_single 1.6 " \
         "pool_one 0.30 pool_two 0.03 pool_malloc 0.25 pool_cross 0.6 cross_64 0.80 " \
         "pcmon_fresh 1.6 pcmon_scale 1.9 pcmon_pass 0.6 pcmon_waiters 1.5 " \
         "dotnet_cycle 0.30 dotnet_sync 0.6 dotnet_bytes 0")
     print_tables()
+    print_dotnet()
     print_notes()
     print_bars()
     write_json()
@@ -90,6 +95,56 @@ function allocation_bar(    i, total, counted) {
     add_bar("allocations", counted ? total + 0 : "null", 0)
 }
 
+# ---- .NET: several processes, each with several rounds ----
+
+function add_dotnet(name, value, allocated, base, base_ratio) {
+    if (!(name in dotnet_runs)) dotnet[++dotnets] = name
+    dotnet_ns[name, ++dotnet_runs[name]] = value
+    dotnet_ratio[name, dotnet_runs[name]] = base_ratio
+    dotnet_bytes[name] = allocated; dotnet_to[name] = base
+}
+
+function add_pair(key, vts_value, dotnet_value) {
+    if (!(key in pair_rounds)) pair[++pairs] = key
+    pair_vts[key, ++pair_rounds[key]] = vts_value
+    pair_dotnet[key, pair_rounds[key]] = dotnet_value
+    pair_ratio[key, pair_rounds[key]] = vts_value / dotnet_value
+}
+
+function median_of(values, key, count,    i, one) {
+    for (i = 1; i <= count; i++) one[i] = values[key, i]
+    return median(one, count)
+}
+
+function dotnet_rows(    i, name) {
+    for (i = 1; i <= dotnets; i++) {
+        name = dotnet[i]
+        row[++rows] = ".NET" FS name
+        ns[rows] = median_of(dotnet_ns, name, dotnet_runs[name])
+        to[rows] = dotnet_to[name]; ratio[rows] = allocations[rows] = "null"
+        if (to[rows] != "null") ratio[rows] = median_of(dotnet_ratio, name, dotnet_runs[name])
+        bytes[rows] = dotnet_bytes[name]
+    }
+}
+
+function dotnet_bars() {
+    if (pairs == 0) return
+    pair_bar("dotnet_cycle", "pooled source" FS "pooled source, awaited", 0.30)
+    pair_bar("dotnet_sync", "value task" FS "value task at once", 0.6)
+    add_bar("dotnet_bytes", allocations_of("completion cycle" FS "pooled source"), 0)
+}
+
+function pair_bar(id, key, limit) {
+    add_bar(id, key in pair_rounds ? median_of(pair_ratio, key, pair_rounds[key]) : "null",
+        limit)
+}
+
+# What vts does not allocate has no bytes.
+function allocations_of(key,    i) {
+    for (i = 1; i <= rows && row[i] != key; i++) {}
+    return i <= rows ? allocations[i] : "null"
+}
+
 # ---- tables ----
 
 function short(value, digits) {
@@ -110,6 +165,24 @@ function print_tables(    i, group, field) {
     }
     if (places > 1) printf "\n%d placements: median %.2f ns, slowest %.2f ns\n", places,
         placement_median, placement_slowest
+}
+
+function print_dotnet(    i, field, key, count) {
+    if (pairs == 0) return
+    printf "\n%-20s %-32s %8s %8s %7s\n", "vts, in turn with", ".NET", "ns", "ns", "ratio"
+    for (i = 1; i <= pairs; i++) {
+        key = pair[i]; count = pair_rounds[key]
+        split(key, field, FS)
+        printf "%-20s %-32s %8.2f %8.2f %7.3f\n", field[1], field[2],
+            median_of(pair_vts, key, count), median_of(pair_dotnet, key, count),
+            median_of(pair_ratio, key, count)
+    }
+    printf "bytes allocated per pending operation:\n"
+    printf "  %-38s %10s\n", "vts, pooled source",
+        short(allocations_of("completion cycle" FS "pooled source"), 0)
+    for (i = 1; i <= dotnets; i++)
+        if (dotnet[i] ~ /awaited$/)
+            printf "  %-38s %10s\n", ".NET, " dotnet[i], short(dotnet_bytes[dotnet[i]], 0)
 }
 
 # The bar cycle_limit compares with 4 locked operations: is that what a cycle executes?
@@ -150,10 +223,11 @@ function write_json(    i, field, end) {
         split(row[i], field, FS)
         end = i < rows ? "," : ""
         printf "    {\"group\": %s, \"name\": %s, \"ns\": %s, \"ratio_to\": %s, " \
-            "\"ratio\": %s, \"allocations\": %s, \"syscalls\": %s, \"instructions\": %s}%s\n",
+            "\"ratio\": %s, \"allocations\": %s, \"syscalls\": %s, \"instructions\": %s%s}%s\n",
             quote(field[1]), quote(field[2]), ns[i],
             (to[i] == "null" ? "null" : quote(to[i])), ratio[i], allocations[i],
-            or_null(syscalls[row[i]]), or_null(instructions[row[i]]), end >json
+            or_null(syscalls[row[i]]), or_null(instructions[row[i]]),
+            (i in bytes ? ", \"bytes\": " bytes[i] : ""), end >json
     }
     printf "  ],\n  \"bars\": [\n" >json
     for (i = 1; i <= bars; i++)

@@ -44,7 +44,31 @@ build_place() {
         "-fpatchable-function-entry=$((8 * $1)),$((8 * $1))"
 }
 
+# Offline, by what the SDK brings; nothing is written beside the sources or at home.
+build_dotnet() {
+    version=$(dotnet --version 2>/dev/null) || {
+        rm -rf "$OUT/dotnet"
+        echo "skip the .NET rows: the .NET SDK is not installed" >&2
+        return
+    }
+    [ "$(cat "$OUT/dotnet/built" 2>/dev/null)" = "$version" ] &&
+        [ -z "$(find bench/dotnet -newer "$OUT/dotnet/built")" ] && return
+    rm -rf "$OUT/dotnet"
+    mkdir -p "$OUT/dotnet"
+    if (
+        out=$(cd "$OUT/dotnet" && pwd)
+        export DOTNET_CLI_HOME="$out/home" DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+        dotnet build bench/dotnet/bench.csproj "-p:Out=$out/" -nodeReuse:false \
+            -p:UseSharedCompilation=false
+    ) >"$OUT/dotnet.log" 2>&1; then
+        echo "$version" >"$OUT/dotnet/built"
+    else
+        echo "skip the .NET rows: their project does not build, see $OUT/dotnet.log" >&2
+    fi
+}
+
 build_all() {
+    build_dotnet &
     build b_core b_core.c &
     build b_single b_core.c -DVTS_SINGLE_THREADED &
     wait
@@ -111,6 +135,21 @@ placements() {
     done
 }
 
+# C and .NET in turn, see bench/dotnet/Program.cs; in several processes, because each
+# has its code elsewhere.
+dotnet_rows() {
+    [ -f "$OUT/dotnet/built" ] && [ -x "$OUT/b_core" ] || return
+    processes=5
+    [ -n "${BENCH_QUICK:-}" ] && processes=3
+    while [ "$processes" -gt 0 ]; do
+        dotnet "$OUT/dotnet/bench.dll" "$OUT/b_core" || {
+            echo "bench: the .NET rows failed" >&2
+            return
+        }
+        processes=$((processes - 1))
+    done
+}
+
 programs() {
     for program in b_core b_single b_pool b_threads b_pcmon; do
         [ -x "$OUT/$program" ] && echo "$program"
@@ -123,6 +162,7 @@ measure() {
         "$OUT/$program" || echo "bench: $program failed" >&2
     done
     placements
+    dotnet_rows
     # shellcheck disable=SC2046
     sh bench/instructions.sh "$OUT" $(programs) >"$OUT/instructions.tsv" &
     # shellcheck disable=SC2046
