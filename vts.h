@@ -134,7 +134,9 @@
       and its last result was taken (or nobody will ask for it).
    2. Await a value task once. The second time is caught: VTS_E_STALE after the result
       was taken, VTS_E_ALREADY_AWAITED before.
-   3. A continuation may do anything: take the result, rent, register, complete.
+   3. A continuation may do anything: take the result, rent, register, complete. It has
+      to return: one that is left by longjmp or an exception leaves the count of nested
+      continuations wrong.
    4. The completer owns nothing of a source after the completing call returned.
    5. A call that fails changed nothing: no result, no context, no out parameter.
 
@@ -241,6 +243,8 @@
    - Items in other threads' caches are not found by a thread that runs out: at most
      one quarter of the capacity unless desc.cache asks for more (-1: none). What ended
      threads had cached is found.
+   - Caches are for as many threads at a time as a word has bits: 64 (32). Further ones
+     use the shared list.
    - In a child after fork(), what the parent's other threads had cached stays out.
    - No stackful coroutines, no fairness promise, no blocking wait in this part.
 */
@@ -250,7 +254,7 @@
 /* The headers that build on this one need the C library's extensions in implementation
    mode; they have to be asked for before its first header. vts.h itself does not. */
 #if defined VTS_IMPLEMENTATION && defined __linux__ && !defined _GNU_SOURCE
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #endif
 
 // ----------------------------------------------------------------------------------
@@ -584,7 +588,7 @@ VTS_API int vts_source_set_canceled(vts_source *source, vts_token token, int err
 VTS_API int vts_source_begin_result(vts_source *source, vts_token token);
 VTS_API int vts_source_end_result(vts_source *source, vts_token token);
 
-/* A vts_status, or VTS_E_STALE. */
+/* A vts_status, or VTS_E_STALE, VTS_E_ARGUMENT. */
 VTS_API int vts_source_get_status(vts_source *source, vts_token token);
 
 /* Registers what runs at completion. If the operation is completed already, it runs
@@ -598,7 +602,7 @@ VTS_API int vts_source_on_completed(vts_source *source, vts_token token,
 
 /* Takes the registration back: after VTS_OK the continuation will not run, and another
    may register. VTS_E_NOT_AWAITED if there is none or it is being dispatched (it has
-   run or will), VTS_E_STALE. */
+   run or will), VTS_E_STALE, VTS_E_ARGUMENT. */
 VTS_API int vts_source_unregister(vts_source *source, vts_token token);
 
 /* The result: VTS_OK and *result (unless NULL), or the operation's error, or
@@ -609,7 +613,7 @@ VTS_API int vts_source_get_result(vts_source *source, vts_token token, intptr_t 
 
 /* Ends an operation whose handle nobody has, pending and not awaited: a pooled source
    goes back to its pool, a bare one becomes idle. VTS_E_STALE, VTS_E_ALREADY_COMPLETED,
-   VTS_E_ALREADY_AWAITED. */
+   VTS_E_ALREADY_AWAITED, VTS_E_ARGUMENT. */
 VTS_API int vts_source_abandon(vts_source *source, vts_token token);
 
 /* ---- value task ---- */
@@ -653,13 +657,15 @@ VTS_API int vts_valuetask_unregister(vts_valuetask task);
 
 /* Nobody will ask: takes the result when it comes and drops it, so that a pooled source
    goes home. VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_UNSUPPORTED if the task is
-   pending and its source cannot. */
+   pending and its source cannot. Of a source of your own that is completed, the result
+   is taken with its get_result, whatever that answers. */
 VTS_API int vts_valuetask_forget(vts_valuetask task);
 
 /* Same handle: the same operation, or the same result at once. */
 static inline bool vts_valuetask_equals(vts_valuetask a, vts_valuetask b);
 
-/* For typed tasks: as get_result, into memory of the source's result type. */
+/* For typed tasks that have a source (else VTS_E_ARGUMENT): as get_result, into memory of
+   the source's result type. */
 VTS_API int vts_valuetask_take(vts_valuetask task, void *result);
 VTS_API int vts__valuetask_take_word(vts_valuetask task, intptr_t *result);
 
@@ -731,16 +737,17 @@ VTS_API int vts_run_continuation(vts_continuation continuation, void *arg,
 /* Posts work; it belongs to the scheduler until run is entered. */
 static inline void vts_scheduler_post(vts_scheduler *scheduler, vts_work *work);
 
-/* Makes a queue. wake(user) (or NULL) is called by a post that finds the queue empty, on
+/* Makes a queue (NULL is ignored). wake(user) (or NULL) is called by a post that finds the queue empty, on
    the posting thread: it may set an event or break a wait. */
 VTS_API void vts_run_queue_init(vts_run_queue *queue, void (*wake)(void *user),
                                 void *user);
 
 /* Runs what was posted before the call, in order, with the queue as current scheduler.
-   Returns how many ran; VTS_E_BUSY if a drain is going on (on this thread or another). */
+   Returns how many ran; VTS_E_BUSY if a drain is going on (on this thread or another),
+   VTS_E_ARGUMENT. */
 VTS_API int vts_run_queue_drain(vts_run_queue *queue);
 
-/* True if nothing is posted; a snapshot. */
+/* True if nothing is posted, or queue is NULL; a snapshot. */
 VTS_API bool vts_run_queue_is_empty(const vts_run_queue *queue);
 
 /* ---- the C library's allocator, where there is one ---- */
@@ -1515,6 +1522,7 @@ static void vts__run_queue_post(vts_scheduler *self, vts_work *work)
 VTS_API void vts_run_queue_init(vts_run_queue *queue, void (*wake)(void *user),
                                 void *user)
 {
+    if (queue == NULL) return;
     queue->scheduler.post = vts__run_queue_post;
     queue->head = 0;
     queue->draining = 0;
@@ -1524,7 +1532,7 @@ VTS_API void vts_run_queue_init(vts_run_queue *queue, void (*wake)(void *user),
 
 VTS_API bool vts_run_queue_is_empty(const vts_run_queue *queue)
 {
-    return vts__load_rlx(&queue->head) == 0;
+    return queue == NULL || vts__load_rlx(&queue->head) == 0;
 }
 
 /* Oldest first. */
@@ -1548,6 +1556,7 @@ VTS_API int vts_run_queue_drain(vts_run_queue *queue)
     vts_work *work;
     int count = 0;
 
+    if (queue == NULL) return VTS_E_ARGUMENT;
     if (!vts__cas_acq_rel(&queue->draining, &idle, 1)) return VTS_E_BUSY;
     previous = vts_scheduler_set_current(&queue->scheduler);
     work = vts__reverse((vts_work *)vts__xchg_acq_rel(&queue->head, 0)); /* [P9] */

@@ -40,7 +40,7 @@ gate() {
 programs() {
     for source in tests/t_*.c; do
         name=$(basename "$source" .c)
-        [ -x "$BUILD/$1/$name" ] && gate "$1 $name" "$BUILD/$1/$name"
+        gate "$1 $name" "$BUILD/$1/$name"
     done
 }
 
@@ -62,8 +62,13 @@ run() {
     case $1 in
     unit)
         programs plain
-        [ -d "$BUILD/clang" ] && programs clang
+        if command -v clang >/dev/null; then
+            programs clang
+        else
+            gate "clang unit tests" echo "skip unit tests with clang: no clang"
+        fi
         gate "plain stress" "$BUILD/plain/stress"
+        gate "variants" sh tests/variants.sh
         ;;
     asan)
         export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1

@@ -66,6 +66,24 @@ for cxx in g++ clang++; do
     done
 done
 
+# The monitor the same way: one file implements, a C and a C++ file use it.
+if [ -f vts_pcmon.h ]; then
+    echo '#include "vts_pcmon.h"
+    int main(void) { return vts_pcmon_tick(0, 0) == 0; }' >"$OUT/use_pcmon.c"
+    cp "$OUT/use_pcmon.c" "$OUT/use_pcmon.cpp"
+    printf '#define VTS_IMPLEMENTATION\n#include "vts_pcmon.h"\n' >"$OUT/impl_pcmon.c"
+    libs="$(pkg-config --libs hwloc) -pthread -lm"
+    try "vts_pcmon.h: two files run" sh -c "$CC -std=c11 -I. $HWLOC $OUT/use_pcmon.c \
+        $OUT/impl_pcmon.c -o $OUT/pcmon $libs && $OUT/pcmon"
+    try "vts_pcmon.h: C++ links with C" sh -c "$CC -std=c11 -I. $HWLOC -c \
+        $OUT/impl_pcmon.c -o $OUT/impl_pcmon.o && g++ -std=c++17 -I. $OUT/use_pcmon.cpp \
+        $OUT/impl_pcmon.o -o $OUT/pcmoncc $libs && $OUT/pcmoncc"
+    for option in -DVTS_STATIC -DVTS_SINGLE_THREADED "-include tests/compile/critical.h"; do
+        try "vts_pcmon.h with $option" sh -c "$CC -std=c11 $WARN_C -Werror -O1 -I. $HWLOC \
+            $option -c $OUT/impl_pcmon.c -o $OUT/option.o"
+    done
+fi
+
 # Each option alone builds without a warning, runs, and leaves the layout as it was.
 $CC -std=c11 -I. tests/compile/layout.c -o "$OUT/layout" && "$OUT/layout" >"$OUT/layout.txt"
 option() {
@@ -100,8 +118,11 @@ fi
 refuse "implementation in C++ is explained" "implementation is C" \
     g++ -x c++ -I. -DVTS_IMPLEMENTATION -DHEADER='"vts.h"' -fsyntax-only \
     tests/compile/header.cpp
+hook="missing critical-section hook is explained"
 if have clang; then
-    refuse "missing critical-section hook is explained" "VTS_CRITICAL_ENTER" \
+    refuse "$hook" "VTS_CRITICAL_ENTER" \
         clang --target=thumbv6m-none-eabi -mcpu=cortex-m0 -ffreestanding -I. -c \
         tests/compile/firmware.c -o "$OUT/firmware.o"
+else
+    echo "skip $hook: no clang"
 fi

@@ -1143,7 +1143,12 @@ static void wait_without_context(void *arg)
                 VTS_OK);
 }
 
-static void dive_once(void *arg) { at_limit(wait_without_context, arg); }
+/* From inside one continuation already. */
+static void dive_deeper(void *arg)
+{
+    diver d = {LIMIT - 1, wait_without_context, arg};
+    assert_code(vts_valuetask_on_completed(completed_task(0), dive, &d, 0), VTS_OK);
+}
 
 static void what_did_not_flow_is_not_run_under_anothers_context(void)
 {
@@ -1152,7 +1157,7 @@ static void what_did_not_flow_is_not_run_under_anothers_context(void)
 
     start(&outermost, NULL);
     vts_context_set_current(&here);
-    await(&outermost, dive_once, &w, VTS_FLOW_EXECUTION_CONTEXT);
+    await(&outermost, dive_deeper, &w, VTS_FLOW_EXECUTION_CONTEXT);
     vts_context_set_current(NULL);
     complete(&outermost);
     assert_int_equal(w.runs, 1);
@@ -1435,6 +1440,13 @@ static void an_awaiting_loop_of_the_queue_is_fair_to_itself(void)
         assert_code(vts_source_reset(&op[i].source, &op[i].token), 0);
 }
 
+static void a_null_queue_is_an_argument_error(void)
+{
+    vts_run_queue_init(NULL, NULL, NULL);
+    assert_code(vts_run_queue_drain(NULL), VTS_E_ARGUMENT);
+    assert_true(vts_run_queue_is_empty(NULL));
+}
+
 static const test_case tests[] = {
     TEST(a_continuation_runs_inside_the_completing_call),
     TEST(d05_a_late_registration_runs_before_the_call_returns),
@@ -1491,6 +1503,7 @@ static const test_case tests[] = {
     TEST(a_drain_makes_its_queue_the_current_scheduler),
     TEST(several_posters_lose_nothing_and_keep_their_order),
     TEST(an_awaiting_loop_of_the_queue_is_fair_to_itself),
+    TEST(a_null_queue_is_an_argument_error),
 };
 
 TEST_MAIN(tests)
