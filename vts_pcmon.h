@@ -51,6 +51,8 @@
            vts_pc_statistics_valuetask task = vts_pcmon_get_statistics_async(monitor);
            if (vts_pc_statistics_is_completed(task)) on_statistics(&task);
            else vts_pc_statistics_on_completed(task, on_statistics, &task, 0);
+                // &task: must live until on_statistics() has run, on another thread;
+                // not a local variable of a function that returns before
 
    (3) take it; a number counts only when its state is VTS_PC_VALID, else it is NaN
 
@@ -377,7 +379,9 @@ typedef struct vts_pcmon_info {
     int discovery_error; /* 0, or a negative errno: the last one is incomplete; it is repeated
                             like for a sensor that is gone */
     int binding_error;   /* 0, or the negative errno of binding the sampler thread */
-    int park_error;      /* 0, or the negative errno of arming the timer or of poll */
+    int park_error;      /* 0, or the negative errno of arming the timer or of poll; -EBADF
+                            too when the timer or the event was closed: the sampler then
+                            looks every second at least */
     bool idle;           /* stopped because nobody asked for desc.idle_stop_ns */
 } vts_pcmon_info;
 
@@ -412,7 +416,7 @@ typedef struct vts_pc_io {
        timerfd_settime(), or a write(), has come. Linux only. */
     int (*open_timer)(void *user);
     int (*open_event)(void *user);
-    /* Starts and joins the sampler thread. */
+    /* Starts and joins the sampler thread. A positive errno counts as a negative one. */
     int (*thread_start)(void *user, void *(*run)(void *), void *argument,
                         uintptr_t *thread);
     void (*thread_join)(void *user, uintptr_t thread);
@@ -433,7 +437,8 @@ typedef struct vts_pcmon_desc {
                               is used: a fresh read then costs 3 x as much */
     uint64_t idle_stop_ns; /* stop the timer when nobody asked for this long; the next
                               miss starts it again (default 0: never; interval_ns to
-                              365 days) */
+                              365 days). Nothing wakes the thread then; while a timer
+                              is set it looks once a second whether it was stopped */
     uint64_t slow_read_ns; /* quarantine a sensor that takes longer (default 20 ms; up
                               to 1 hour) */
     uint32_t metrics;      /* bits 1u << vts_pc_metric (default VTS_PC_METRICS_DEFAULT) */
@@ -451,7 +456,8 @@ typedef struct vts_pcmon_desc {
     const char *procfs_root;   /* (default $HWLOC_FSROOT/proc when set, else /proc) */
     struct hwloc_topology *topology; /* borrow a loaded one: never changed, not freed */
     const char *topology_xml;  /* a file, or the text itself when it begins with '<' */
-    const char *topology_synthetic; /* hwloc's notation: "pack:2 core:4 pu:2" */
+    const char *topology_synthetic; /* hwloc's notation: "pack:2 core:4 pu:2"; up to
+                                       65536 PUs */
     const char *sampler_cpuset; /* bind the sampler thread: "0-3,8", or "efficient" for
                                    the most efficient kind of core; isolated CPUs are
                                    left out (default: not bound) */
@@ -475,17 +481,22 @@ typedef struct vts_pcmon vts_pcmon;
    error. Costs microseconds: the sampler thread loads the topology, and the first task
    completes after that. With manual_tick the first tick does.
    Errors: -EINVAL (monitor NULL, a desc member out of its range, more than one
-   topology, a synthetic or XML description or a cpuset that hwloc refuses, a thread in
+   topology, a synthetic description that hwloc refuses or of more than 65536 PUs, an XML
+   file or text that hwloc refuses before it loads it, a cpuset that is none, a thread in
    a VTS_SINGLE_THREADED build), -ENOMEM,
    -ENAMETOOLONG (a root), -EAGAIN or what io.thread_start, io.open_timer and
-   io.open_event return; then nothing is left behind and *monitor is NULL. */
+   io.open_event return; then nothing is left behind and *monitor is NULL.
+   What is wrong inside an XML description hwloc may find only when it loads: see
+   vts_pcmon_info.topology_error after the first pass; there is no topology then. */
 VTS_API int vts_pcmon_create(vts_pcmon **monitor, const vts_pcmon_desc *desc);
 
 /* Stops the sampler (waits for a pass under way), completes every pending task with
    VTS_E_CANCELED, and frees all. NULL is allowed. No task, topology or object of this
    monitor may be used afterwards; nobody may be in another call. Must not be called
    from a continuation, a provider or an io function. In a forked child it frees what
-   is the child's; when the fork hit a pass, that pass's memory stays allocated.
+   is the child's, and completes nothing: the parent's pending tasks are the parent's,
+   their continuations do not run in the child. While there are such tasks, or when the
+   fork hit a pass, the child's copy of that memory stays allocated.
    VTS_E_BUSY: results are still to be taken (or their continuations to run on
    desc.scheduler). Then the monitor is stopped but all memory is still there, so that
    no handle dangles: take them, and call again. Ignored, it is a leak. */
@@ -504,7 +515,8 @@ VTS_API vts_pc_statistics_valuetask vts_pcmon_get_statistics_async(vts_pcmon *mo
 /* Cancels a pending task of this monitor: it completes with VTS_E_CANCELED now, its
    continuation runs here. The result must still be taken. Costs one completion.
    Errors: -EINVAL (monitor NULL), VTS_E_ALREADY_COMPLETED (the pass was first, or the
-   value is inside the handle), VTS_E_STALE (taken already). */
+   value is inside the handle), VTS_E_STALE (taken already), VTS_E_FOREIGN (a task of
+   another monitor or of a source of your own; it is left alone), -ECHILD. */
 VTS_API int vts_pcmon_cancel(vts_pcmon *monitor, vts_pc_statistics_valuetask task);
 
 /* The statistics if they are fresh; never rents, never wakes the sampler. VTS_OK, or
@@ -545,8 +557,9 @@ VTS_API int vts_pcmon_read_sensors(vts_pcmon *monitor, vts_pc_reading *readings,
    index; an object without such a sensor has state VTS_PC_UNSUPPORTED and sensor
    VTS_PC_NO_INDEX. With several sensors the best source counts, a package without its
    own gets the maximum (temperature) or sum over its dies. Fills at most capacity
-   readings and returns how many such objects there are. Errors: -EINVAL (NULL, or type
-   is not MACHINE to NUMA_NODE), -ECHILD. Costs a mutex and a walk over the sensors. */
+   readings and returns how many such objects there are. Errors: -EINVAL (NULL, type is
+   not MACHINE to NUMA_NODE, or kind is none), -ECHILD. Costs a mutex and
+   a walk over the sensors. */
 VTS_API int vts_pcmon_read_objects(vts_pcmon *monitor, vts_pc_object_type type,
                                    vts_pc_kind kind, vts_pc_reading *readings,
                                    size_t capacity, uint64_t *sequence);
@@ -641,6 +654,8 @@ enum {
     VTS__PC_FIRST_BUFFER = 16384, /* /proc/stat of 256 CPUs: 10.8 KB */
     VTS__PC_MAX_BUFFER = 1 << 22, /* more than that is no /proc file */
     VTS__PC_MAX_CPU = 65535,      /* higher CPU numbers are garbage */
+    VTS__PC_MAX_PUS = 65536,      /* of a synthetic topology */
+    VTS__PC_MAX_ERRNO = 4095,     /* Linux's own limit */
     VTS__PC_MAX_SENSORS = 1 << 20,
     VTS__PC_MAX_WAITERS = 1 << 24,
     VTS__PC_SLOWEST_LEVEL = 6,    /* quarantine: every 2^6th pass; back-off: 2^6 s */
@@ -1255,33 +1270,54 @@ static void vts__pc_park_wake(vts__pc_park *park)
 {
     uint64_t one = 1;
     ssize_t written = write(park->event, &one, sizeof one);
-    (void)written; /* EAGAIN: the counter is full of wakes already */
+    /* EAGAIN: the counter is full of wakes already. Any other failure: the sampler looks
+       after a second at the latest. */
+    (void)written;
 }
 
-static void vts__pc_park_drain(int fd)
+/* False: what poll() finds readable there is no event. */
+static bool vts__pc_park_drain(int fd)
 {
     uint64_t count;
     ssize_t got = read(fd, &count, sizeof count);
-    (void)got;
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Sleeps for ns (UINT64_MAX: without a deadline). 0, or a negative errno. */
-static int vts__pc_park_wait(vts__pc_park *park, uint64_t ns)
+/* UINT64_MAX: without a deadline. 0, or a negative errno. */
+static int vts__pc_park_arm(vts__pc_park *park, uint64_t ns)
 {
     struct itimerspec when = {{0, 0}, {0, 0}};
-    struct pollfd wait[2] = {{0, POLLIN, 0}, {0, POLLIN, 0}};
 
     if (ns != UINT64_MAX) {
         if (ns == 0) ns = 1; /* 0 would disarm the timer */
         when.it_value.tv_sec = (time_t)(ns / VTS__PC_S);
         when.it_value.tv_nsec = (long)(ns % VTS__PC_S);
     }
-    if (timerfd_settime(park->timer, 0, &when, NULL) != 0) return -errno;
-    wait[0].fd = park->timer;
+    return timerfd_settime(park->timer, 0, &when, NULL) == 0 ? 0 : -errno;
+}
+
+/* Sleeps for ns (UINT64_MAX: without a deadline), a second at most: a program that closes
+   the descriptors under a sleeping sampler can wake it no more, nor stop it. A descriptor
+   that cannot be used is left out and poll's timeout takes its place. 0, or a negative
+   errno. */
+static int vts__pc_park_wait(vts__pc_park *park, uint64_t ns)
+{
+    int error = vts__pc_park_arm(park, ns);
+    struct pollfd wait[2] = {{0, POLLIN, 0}, {0, POLLIN, 0}};
+    int timeout = ns < VTS__PC_S ? (int)(ns / VTS__PC_MS) + 1 : 1000;
+    bool idle = ns == UINT64_MAX; /* then nothing but a request wakes this thread */
+
+    wait[0].fd = error == 0 ? park->timer : -1;
     wait[1].fd = park->event;
-    if (poll(wait, 2, -1) < 0) return errno == EINTR ? 0 : -errno;
-    if (wait[1].revents != 0) vts__pc_park_drain(park->event);
-    return 0;
+    if (poll(wait, 2, idle ? -1 : timeout) < 0) return errno == EINTR ? 0 : -errno;
+    if ((wait[0].revents & ~POLLIN) != 0) {
+        error = -EBADF;
+        wait[0].fd = -1;
+    }
+    if (wait[1].revents == 0) return error;
+    if (wait[1].revents == POLLIN && vts__pc_park_drain(park->event)) return error;
+    if (poll(wait, 1, timeout) < 0 && errno != EINTR) return -errno;
+    return -EBADF;
 }
 
 #else
@@ -1604,6 +1640,13 @@ static void vts__pc_set_part(vts__pc_sensor *s, int part, vts_pc_state state, do
     s->value[part] = state == VTS_PC_VALID ? value : VTS__PC_NAN;
 }
 
+/* One read: 0 to size, or a negative errno; anything else from an io table is -EIO. */
+static int64_t vts__pc_pread(vts_pcmon *m, int fd, char *out, size_t size)
+{
+    int64_t got = m->io.pread(m->io.user, fd, out, size, 0);
+    return got > (int64_t)size || got < -VTS__PC_MAX_ERRNO ? -EIO : got;
+}
+
 /* Opens, reads once and closes: for discovery. Bytes read (out is terminated, and
    cleaned as text for people), or a negative errno. */
 static int vts__pc_slurp(vts_pcmon *m, const char *directory, const char *name, char *out,
@@ -1617,11 +1660,11 @@ static int vts__pc_slurp(vts_pcmon *m, const char *directory, const char *name, 
     if (!vts__pc_join(path, directory, name)) return -ENAMETOOLONG;
     fd = m->io.open(m->io.user, path);
     if (fd < 0) return fd;
-    got = m->io.pread(m->io.user, fd, out, size - 1, 0);
+    got = vts__pc_pread(m, fd, out, size - 1);
     m->io.close(m->io.user, fd);
-    if (got < 0 || (uint64_t)got >= size) {
+    if (got < 0) {
         out[0] = '\0';
-        return got < 0 ? (int)got : -EIO;
+        return (int)got;
     }
     return (int)vts__pc_clean_text(out, (size_t)got);
 }
@@ -1643,8 +1686,6 @@ static int vts__pc_realpath(vts_pcmon *m, const char *directory, const char *nam
 /* One read of a file that stays open. Bytes, or a negative errno. */
 static int64_t vts__pc_file_read(vts_pcmon *m, vts__pc_file *file, char *out, size_t size)
 {
-    int64_t got;
-
     if (file->fd < 0) {
         file->fd = m->io.open(m->io.user, file->path);
         if (file->fd < 0) {
@@ -1653,8 +1694,7 @@ static int64_t vts__pc_file_read(vts_pcmon *m, vts__pc_file *file, char *out, si
             return error;
         }
     }
-    got = m->io.pread(m->io.user, file->fd, out, size, 0);
-    return got > (int64_t)size ? -EIO : got;
+    return vts__pc_pread(m, file->fd, out, size);
 }
 
 static bool vts__pc_widen_buffer(vts_pcmon *m)
@@ -1764,7 +1804,7 @@ static hwloc_obj_t vts__pc_package_of(hwloc_topology_t topology, hwloc_obj_t obj
 {
     if (object == NULL) return NULL;
     if (object->cpuset == NULL) object = hwloc_get_non_io_ancestor_obj(topology, object);
-    if (object->type == HWLOC_OBJ_PACKAGE) return object;
+    if (object == NULL || object->type == HWLOC_OBJ_PACKAGE) return object;
     return hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_PACKAGE, object);
 }
 
@@ -1890,7 +1930,33 @@ static int vts__pc_set_xml(hwloc_topology_t topology, const char *xml)
     return hwloc_topology_set_xmlbuffer(topology, xml, (int)length + 1);
 }
 
-/* Everything before the load. -EINVAL: hwloc refuses the description. */
+/* The product of a description's counts is its number of PUs. A count is a number that
+   begins a word or comes behind ':', as hwloc reads it; in parentheses are attributes. */
+static bool vts__pc_is_sane_size(const char *text)
+{
+    unsigned long long count;
+    uint64_t pus = 1;
+    bool begins = true, attributes = false;
+    char *end;
+
+    for (; *text != '\0'; text++) {
+        if (*text == '(') attributes = true;
+        if (*text == ')') attributes = false;
+        if (attributes || !begins || !vts__pc_is_digit(*text)) {
+            begins = !vts__pc_is_digit(*text) && strchr(" \t\n:)]", *text) != NULL;
+            continue;
+        }
+        count = strtoull(text, &end, 0);
+        if (count > VTS__PC_MAX_PUS) return false;
+        if (count > 0) pus *= count; /* hwloc refuses 0 */
+        if (pus > VTS__PC_MAX_PUS) return false;
+        text = end - 1;
+        begins = false;
+    }
+    return true;
+}
+
+/* Everything before the load. -EINVAL: hwloc refuses the description, or ought to. */
 static int vts__pc_prepare_topology(vts_pcmon *m, hwloc_topology_t *prepared)
 {
     hwloc_topology_t topology;
@@ -1902,7 +1968,9 @@ static int vts__pc_prepare_topology(vts_pcmon *m, hwloc_topology_t *prepared)
     vts__pc_filter(topology, m->desc.discover_io);
     (void)hwloc_topology_set_flags(topology, vts__pc_topology_flags(m));
     if (m->desc.topology_synthetic != NULL) {
-        error = hwloc_topology_set_synthetic(topology, m->desc.topology_synthetic);
+        error = vts__pc_is_sane_size(m->desc.topology_synthetic)
+                    ? hwloc_topology_set_synthetic(topology, m->desc.topology_synthetic)
+                    : -1;
     } else if (m->desc.topology_xml != NULL) {
         error = vts__pc_set_xml(topology, m->desc.topology_xml);
     }
@@ -3939,13 +4007,16 @@ static void vts__pc_read_stat(vts_pcmon *m)
     else vts__pc_set(m, VTS_PC_CPU_UTILIZATION, &m->next.cpu_utilization, state, 0);
 }
 
+/* limit: more than that cannot be; NaN: not known. */
 static void vts__pc_set_memory(vts_pcmon *m, vts_pc_metric metric, double *where,
-                               const char *key, int64_t length, vts_pc_state state)
+                               const char *key, int64_t length, vts_pc_state state,
+                               double limit)
 {
     double bytes = 0;
 
     if (length >= 0) {
         state = vts__pc_parse_memory(m->buffer, (size_t)length, "", key, &bytes);
+        if (state == VTS_PC_VALID && bytes > limit) state = VTS_PC_IMPLAUSIBLE;
     }
     vts__pc_set(m, metric, where, state, bytes);
 }
@@ -3964,12 +4035,15 @@ static void vts__pc_read_meminfo(vts_pcmon *m)
         state = VTS_PC_MALFORMED;
     }
     vts__pc_set_memory(m, VTS_PC_MEMORY_TOTAL, &next->memory_total, "MemTotal", length,
-                       state);
-    vts__pc_set_memory(m, VTS_PC_MEMORY_FREE, &next->memory_free, "MemFree", length, state);
+                       state, VTS__PC_NAN);
+    vts__pc_set_memory(m, VTS_PC_MEMORY_FREE, &next->memory_free, "MemFree", length, state,
+                       next->memory_total);
     vts__pc_set_memory(m, VTS_PC_MEMORY_AVAILABLE, &next->memory_available, "MemAvailable",
-                       length, state);
-    vts__pc_set_memory(m, VTS_PC_SWAP_TOTAL, &next->swap_total, "SwapTotal", length, state);
-    vts__pc_set_memory(m, VTS_PC_SWAP_FREE, &next->swap_free, "SwapFree", length, state);
+                       length, state, next->memory_total);
+    vts__pc_set_memory(m, VTS_PC_SWAP_TOTAL, &next->swap_total, "SwapTotal", length, state,
+                       VTS__PC_NAN);
+    vts__pc_set_memory(m, VTS_PC_SWAP_FREE, &next->swap_free, "SwapFree", length, state,
+                       next->swap_total);
 }
 
 /* Where there is no meminfo, hwloc knows the total of this machine. */
@@ -4934,6 +5008,7 @@ static int vts__pc_start(vts_pcmon *m)
     error = vts__pc_park_open(&m->park, &m->io);
     if (error < 0) return error;
     error = m->io.thread_start(m->io.user, vts__pc_run, m, &m->thread);
+    if (error > 0) error = -error; /* as pthread_create says it */
     if (error < 0) vts__pc_park_close(&m->park, &m->io);
     return error;
 }
@@ -5106,7 +5181,7 @@ VTS_API int vts_pcmon_destroy(vts_pcmon *monitor)
 
     if (monitor == NULL) return VTS_OK;
     vts__pc_stop(monitor);
-    (void)vts__pc_complete_waiters(monitor, NULL);
+    if (!vts__pc_is_forked(monitor)) (void)vts__pc_complete_waiters(monitor, NULL);
     error = vts__pc_free_pools(monitor);
     if (vts__pc_is_forked(monitor)) return vts__pc_destroy_forked(monitor, error);
     if (error != VTS_OK) return VTS_E_BUSY;
@@ -5131,12 +5206,15 @@ VTS_API vts_pc_statistics_valuetask vts_pcmon_get_statistics_async(vts_pcmon *mo
 
 VTS_API int vts_pcmon_cancel(vts_pcmon *monitor, vts_pc_statistics_valuetask task)
 {
-    if (monitor == NULL) return -EINVAL;
-    if (task.source == NULL || task.source->ops != &vts__pc_waiter_ops) {
-        return VTS_E_ALREADY_COMPLETED;
-    }
-    return vts_source_set_canceled(&vts__pc_waiter_of(task.source)->core, task.as.token,
-                                   VTS_E_CANCELED);
+    int error = vts__pc_check(monitor);
+    vts_source *core;
+
+    if (error < 0) return error;
+    if (task.source == NULL) return VTS_E_ALREADY_COMPLETED;
+    if (task.source->ops != &vts__pc_waiter_ops) return VTS_E_FOREIGN;
+    core = &vts__pc_waiter_of(task.source)->core;
+    if (core->base.ops != &monitor->pool.ops) return VTS_E_FOREIGN;
+    return vts_source_set_canceled(core, task.as.token, VTS_E_CANCELED);
 }
 
 VTS_API int vts_pcmon_try_get(vts_pcmon *monitor, vts_pc_statistics *statistics)
@@ -5401,7 +5479,9 @@ VTS_API int vts_pcmon_here(vts_pcmon *monitor, vts_pc_reading *temperature,
     hwloc_obj_t object = NULL;
 
     if (error < 0) return error;
-    topology = vts_pcmon_topology(monitor);
+    pthread_mutex_lock(&monitor->lock);
+    topology = monitor->published_topology;
+    pthread_mutex_unlock(&monitor->lock);
     if (monitor->io.current_cpu != NULL) pu = monitor->io.current_cpu(monitor->io.user);
     else pu = vts__pc_ask_hwloc_where(topology);
     pthread_mutex_lock(&monitor->lock);

@@ -6,6 +6,7 @@
 #include "vts_pcmon.h"
 
 #include <math.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "pcmon_fake.h"
@@ -1251,6 +1252,56 @@ static void meminfo_values_out_of_range_are_malformed(void)
     finish();
 }
 
+static void more_free_memory_than_there_is_is_implausible(void)
+{
+    build("pack:1 core:1 pu:1");
+    fake_proc(pc.world);
+    fake_file(pc.world, "MemTotal: 4 kB\nMemFree: 5 kB\nMemAvailable: 4 kB\n"
+                        "SwapTotal: 0 kB\nSwapFree: 1 kB\n", "/proc/meminfo");
+    start();
+    assert_metric(VTS_PC_MEMORY_TOTAL, VTS_PC_VALID, pc.now.memory_total, 4096);
+    assert_metric(VTS_PC_MEMORY_FREE, VTS_PC_IMPLAUSIBLE, pc.now.memory_free, 0);
+    assert_metric(VTS_PC_MEMORY_AVAILABLE, VTS_PC_VALID, pc.now.memory_available, 4096);
+    assert_metric(VTS_PC_SWAP_TOTAL, VTS_PC_VALID, pc.now.swap_total, 0);
+    assert_metric(VTS_PC_SWAP_FREE, VTS_PC_IMPLAUSIBLE, pc.now.swap_free, 0);
+    finish();
+}
+
+/* An io table that returns what no read can: an error like any other, and a cast of it
+   would be 0 or positive. */
+static int64_t lie;
+
+static int64_t lying_pread(void *user, int descriptor, void *buffer, size_t size,
+                           uint64_t offset)
+{
+    if (lie != 0) return lie;
+    return fake_io_pread(user, descriptor, buffer, size, offset);
+}
+
+static void pread_results_out_of_range_are_errors(void)
+{
+    static const int64_t lies[] = {INT64_MIN, -(INT64_C(1) << 32), -(INT64_C(1) << 32) + 7,
+                                   -4096, INT64_C(1) << 32, INT64_MAX};
+    size_t i;
+
+    for (i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        lie = lies[i];
+        build(FAKE_TWO_PACKAGES);
+        fake_two_packages(pc.world);
+        pc.world->io.pread = lying_pread;
+        start();
+        assert_code(info().discovery_error, -EIO);
+        assert_metric(VTS_PC_MEMORY_TOTAL, VTS_PC_NO_DATA, pc.now.memory_total, 0);
+        assert_nan_unless_valid();
+        lie = 0;
+        fake_advance(pc.world, 100 * FAKE_S);
+        pass();
+        assert_code(info().discovery_error, 0);
+        assert_temperature(51, VTS_PC_SOURCE_CORETEMP);
+        finish();
+    }
+}
+
 static void pressure_above_100_percent_is_malformed(void)
 {
     build("pack:1 core:1 pu:1");
@@ -2460,6 +2511,37 @@ static void continuation_may_ask_again(void)
     finish();
 }
 
+/* A task of somebody else is left alone. */
+static int foreign_status(vts_valuetask_source *self, vts_token token)
+{
+    (void)self;
+    (void)token;
+    return VTS_PENDING;
+}
+
+static void foreign_task_is_not_canceled(void)
+{
+    static const vts_source_ops ops = {.get_status = foreign_status};
+    vts_valuetask_source own = {&ops};
+    vts_pc_statistics_valuetask task;
+    vts_pcmon *other;
+
+    build_plain();
+    create();
+    other = pc.monitor;
+    create();
+    task = ask();
+    assert_code(vts_pcmon_cancel(other, task), VTS_E_FOREIGN);
+    assert_status(task, VTS_PENDING);
+    assert_code(vts_pcmon_cancel(pc.monitor, task), VTS_OK);
+    assert_code(vts_pcmon_cancel(other, task), VTS_E_FOREIGN);
+    assert_result(task, VTS_E_CANCELED);
+    task.source = &own;
+    assert_code(vts_pcmon_cancel(pc.monitor, task), VTS_E_FOREIGN);
+    assert_code(vts_pcmon_destroy(other), VTS_OK);
+    finish();
+}
+
 static void cancel_runs_the_continuation(void)
 {
     build_plain();
@@ -2877,6 +2959,11 @@ static void absurd_texts_are_refused(void)
     REFUSED(sampler_cpuset, "99999999");
     REFUSED(topology_synthetic, "");
     REFUSED(topology_synthetic, "nonsense:0");
+    REFUSED(topology_synthetic, "pack:999999999 pu:1");
+    REFUSED(topology_synthetic, "pack:2 [numa(memory=1GB)] core:0x8000 pu:2");
+    REFUSED(topology_synthetic, "65537");
+    REFUSED(topology_synthetic, "L3:256(size=1MB) 256 pu:2");
+    REFUSED(topology_synthetic, "pu:99999999999999999999999");
     REFUSED(topology_xml, "/proc/no/such/file.xml");
     make_long_text();
     REFUSED(cpu_temperature_sensor, long_text);
@@ -3248,7 +3335,136 @@ static void timer_that_cannot_be_armed_is_recorded(void)
     finish();
 }
 
+/* A descriptor of the monitor that the program has closed, or that never was an event:
+   recorded, no busy loop, and whoever asks or destroys waits a second at most. */
+static int timer_made, event_made;
+
+static int open_known_timer(void *user)
+{
+    return timer_made = fake_io_timer(user);
+}
+
+static int open_known_event(void *user)
+{
+    return event_made = fake_io_event(user);
+}
+
+/* Past the thread sanitizer, which takes a close under a reader for the bug it is. */
+static void close_behind_its_back(int descriptor)
+{
+    (void)syscall(SYS_close, descriptor);
+}
+
+static void build_hourly(void)
+{
+    build_threaded();
+    pc.world->io.open_timer = open_known_timer;
+    pc.world->io.open_event = open_known_event;
+    pc.desc.interval_ns = 3600 * FAKE_S;
+    pc.desc.freshness_ns = 1;
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void assert_still_asleep(void)
+{
+    double before = cpu_seconds();
+    sleep_ms(300);
+    assert_true(cpu_seconds() - before < 0.1);
+}
+
+static void event_that_is_closed_is_recorded(void)
+{
+    double before;
+    int i;
+
+    build_hourly();
+    create();
+    (void)await();
+    close_behind_its_back(event_made);
+    before = seconds();
+    (void)await();
+    for (i = 0; i < WAIT_MS && info().park_error == 0; i++) sleep_ms(1);
+    assert_code(info().park_error, -EBADF);
+    assert_still_asleep();
+    (void)await();
+    assert_true(seconds() - before < 4);
+    finish();
+}
+
+static void event_that_is_none_is_recorded(void)
+{
+    int i;
+
+    build_hourly();
+    pc.world->io.open_event = open_null;
+    create();
+    (void)await();
+    for (i = 0; i < WAIT_MS && info().park_error == 0; i++) sleep_ms(1);
+    assert_code(info().park_error, -EBADF);
+    assert_still_asleep();
+    finish();
+}
+
+static void destroy_ends_without_its_descriptors(void)
+{
+    double before;
+
+    build_hourly();
+    create();
+    (void)await();
+    sleep_ms(20);
+    close_behind_its_back(timer_made);
+    close_behind_its_back(event_made);
+    before = seconds();
+    finish();
+    assert_true(seconds() - before < 3);
+}
+
 /* ---- fork ---- */
+
+static void exit_in_a_child(void *arg)
+{
+    (void)arg;
+    _exit(3);
+}
+
+/* What the parent waits for is not completed, and nothing runs, in the child. */
+static void child_completes_nothing(void)
+{
+    vts_pc_statistics_valuetask task;
+    int status = -1;
+    pid_t child;
+
+    build_plain();
+    start();
+    fake_advance(pc.world, 100 * FAKE_S);
+    task = ask();
+    child = fork();
+    if (child == 0) {
+        (void)vts_pc_statistics_on_completed(task, exit_in_a_child, NULL, 0);
+        if (vts_pcmon_cancel(pc.monitor, task) != -ECHILD) _exit(1);
+        _exit(vts_pcmon_destroy(pc.monitor) == VTS_OK ? 0 : 2);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    tick();
+    assert_result(task, VTS_OK);
+    finish();
+}
 
 /* In the child: 0, or the number of the promise that is broken. */
 static int child_of(vts_pcmon *fresh, vts_pcmon *stale)
@@ -3482,6 +3698,8 @@ static const test_case tests[] = {
     TEST(files_without_a_final_newline_are_read),
     TEST(one_broken_line_of_stat_is_that_cpu_s),
     TEST(meminfo_values_out_of_range_are_malformed),
+    TEST(more_free_memory_than_there_is_is_implausible),
+    TEST(pread_results_out_of_range_are_errors),
     TEST(pressure_above_100_percent_is_malformed),
     TEST(stat_of_a_thousand_cpus_is_read_whole),
     TEST(power_is_energy_over_time),
@@ -3546,6 +3764,7 @@ static const test_case tests[] = {
     TEST(no_more_waiters_than_the_desc_says),
     TEST(forgotten_task_goes_home),
     TEST(continuation_may_ask_again),
+    TEST(foreign_task_is_not_canceled),
     TEST(cancel_runs_the_continuation),
     TEST(scheduler_of_the_desc_runs_continuations),
     TEST(destroy_cancels_what_is_pending),
@@ -3587,6 +3806,10 @@ static const test_case tests[] = {
     TEST(binding_leaves_the_caller_alone),
     TEST(binding_that_fails_is_recorded),
     TEST(timer_that_cannot_be_armed_is_recorded),
+    TEST(event_that_is_closed_is_recorded),
+    TEST(event_that_is_none_is_recorded),
+    TEST(destroy_ends_without_its_descriptors),
+    TEST(child_completes_nothing),
     TEST(child_after_fork_serves_what_is_fresh),
     TEST(missing_readers_cancels_and_rediscoveries_at_once),
     TEST(fresh_readers_cancels_and_rediscoveries_at_once),

@@ -402,6 +402,33 @@ static void create_reports_a_thread_that_cannot_be_started(void)
     assert_create_reports(FAKE_START, EPERM);
 }
 
+/* As pthread_create says it: an error all the same. */
+static int start_nothing(void *user, void *(*run)(void *), void *argument,
+                         uintptr_t *thread)
+{
+    (void)user;
+    (void)run;
+    (void)argument;
+    (void)thread;
+    return EAGAIN;
+}
+
+static void create_takes_a_positive_errno_for_an_error(void)
+{
+    fake *world = world_new();
+    vts_pcmon_desc desc = desc_of(world);
+    vts_pcmon *monitor = (vts_pcmon *)(void *)&desc;
+    size_t descriptors = test_open_descriptors();
+
+    desc.manual_tick = false;
+    world->io.thread_start = start_nothing;
+    assert_code(vts_pcmon_create(&monitor, &desc), -EAGAIN);
+    assert_null(monitor);
+    assert_int_equal(test_memory.live, 0);
+    assert_int_equal(test_open_descriptors(), descriptors);
+    fake_free(world);
+}
+
 /* The same with a thread: create allocates and opens before it starts one. */
 static void scenario_with_a_thread(void)
 {
@@ -440,6 +467,7 @@ static const test_case tests[] = {
     TEST(create_reports_a_timer_that_cannot_be_made),
     TEST(create_reports_an_event_that_cannot_be_made),
     TEST(create_reports_a_thread_that_cannot_be_started),
+    TEST(create_takes_a_positive_errno_for_an_error),
     TEST(every_allocation_of_create_with_a_thread_may_fail),
 };
 
