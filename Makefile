@@ -89,6 +89,11 @@ stress: $(BUILD)/plain/stress $(BUILD)/tsan/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/plain/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/tsan/stress
 
+.PHONY: explore
+## every interleaving of pairs and triples of calls, also under weak memory
+explore:
+	@CC="$(CC)" sh tests/check.sh explore
+
 .PHONY: compile
 ## every language, compiler, option and order of the headers
 compile:

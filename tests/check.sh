@@ -89,7 +89,7 @@ for name in "${@:-}"; do
     if [ -n "$name" ]; then
         run "$name"
     else
-        for each in lint compile unit asan tsan examples readme firmware_size; do
+        for each in lint compile unit explore asan tsan examples readme firmware_size; do
             run "$each"
         done
     fi
