@@ -656,7 +656,7 @@ VTS_API int vts_valuetask_on_completed(vts_valuetask task, vts_continuation cont
 VTS_API int vts_valuetask_unregister(vts_valuetask task);
 
 /* Nobody will ask: takes the result when it comes and drops it, so that a pooled source
-   goes home. VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_UNSUPPORTED if the task is
+   goes home (unregister through a copy of the handle would undo that). VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_UNSUPPORTED if the task is
    pending and its source cannot. Of a source of your own that is completed, the result
    is taken with its get_result, whatever that answers. */
 VTS_API int vts_valuetask_forget(vts_valuetask task);
@@ -737,8 +737,8 @@ VTS_API int vts_run_continuation(vts_continuation continuation, void *arg,
 /* Posts work; it belongs to the scheduler until run is entered. */
 static inline void vts_scheduler_post(vts_scheduler *scheduler, vts_work *work);
 
-/* Makes a queue (NULL is ignored). wake(user) (or NULL) is called by a post that finds the queue empty, on
-   the posting thread: it may set an event or break a wait. */
+/* Makes a queue (NULL is ignored). wake(user) (or NULL) is called by a post that finds
+   the queue empty, on the posting thread: it may set an event or break a wait. */
 VTS_API void vts_run_queue_init(vts_run_queue *queue, void (*wake)(void *user),
                                 void *user);
 

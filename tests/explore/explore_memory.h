@@ -160,6 +160,7 @@ X_QUIET int x_read(x_location *l, const x_word *unlike)
     if (lowest < l->lowest) lowest = l->lowest;
     if (lowest < s->unread[x_now]) lowest = s->unread[x_now];
     if (x_memory == X_SC) lowest = newest;
+    if (x_scene->bound != 0 && s->preemptions >= x_scene->bound) lowest = newest;
     s->choices = 0;
     for (i = newest; i >= lowest; i--) {
         if (i < newest && unlike != NULL && l->store[i].value == *unlike) continue;
@@ -167,6 +168,7 @@ X_QUIET int x_read(x_location *l, const x_word *unlike)
     }
     if (s->choice >= s->choices) x_fail("the replay takes another course");
     s->age = newest - chosen;
+    s->preemptions += s->age > 0;
     s->loaded = true;
     s->was = l->store[chosen].value;
     view->seen[s->location] = (unsigned char)chosen;
