@@ -656,9 +656,10 @@ VTS_API int vts_valuetask_on_completed(vts_valuetask task, vts_continuation cont
 VTS_API int vts_valuetask_unregister(vts_valuetask task);
 
 /* Nobody will ask: takes the result when it comes and drops it, so that a pooled source
-   goes home (unregister through a copy of the handle would undo that). VTS_E_STALE, VTS_E_ALREADY_AWAITED, VTS_E_UNSUPPORTED if the task is
-   pending and its source cannot. Of a source of your own that is completed, the result
-   is taken with its get_result, whatever that answers. */
+   goes home (unregister through a copy of the handle would undo that). VTS_E_STALE,
+   VTS_E_ALREADY_AWAITED, VTS_E_UNSUPPORTED if the task is pending and its source
+   cannot. Of a source of your own that is completed, the result is taken with its
+   get_result, whatever that answers. */
 VTS_API int vts_valuetask_forget(vts_valuetask task);
 
 /* Same handle: the same operation, or the same result at once. */
