@@ -855,7 +855,8 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
                                                                   site: VTS_HERE
 
    Error and cancellation: vts_source_set_error(&source->core, token, error), and so on;
-   to write the result in place: vts_source_begin_result, source->value, end_result.
+   to write the result in place: vts_source_begin_result, source->value, end_result (of a
+   bare source only when nobody may still ask for the last result).
 
    A pooled item may be larger than its source: begin a struct of your own with a
    name_source and set desc.item_size = sizeof your struct in what name_pool_desc gave.
@@ -1056,9 +1057,11 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
 // ----------------------------------------------------------------------------------
 // >>atomics
 // ----------------------------------------------------------------------------------
-// Every memory operation on a shared word goes through these nine; the memory order is
-// in the name. rlx: relaxed, acq: acquire, rel: release. A swap that fails is an
-// acquire load. To replace them all, name a file in VTS_ATOMICS_HEADER.
+// Every memory operation on a shared word goes through these seven; the memory order is
+// in the name. rlx: relaxed, acq: acquire, rel: release. A compare-and-swap that fails is
+// an acquire load of another value: it must not fail for no reason (unregister, abandon,
+// drain and the making of a chunk try once). To replace them all, name a file in
+// VTS_ATOMICS_HEADER.
 
 #if defined VTS_ATOMICS_HEADER
 #include VTS_ATOMICS_HEADER
@@ -1953,7 +1956,7 @@ VTS_API int vts__source_read(vts_source *source, vts_token token, void *result,
         return vts__no_result(source, token, word);
     }
     error = vts__load_acq(&source->result); /* [P3] */
-    if (vts__phase(word) == VTS__SUCCEEDED && result != NULL) {
+    if (vts__phase(word) == VTS__SUCCEEDED) {
         vts__copy_out(result, value, size); /* [P3] */
     }
     after = vts__load_rlx(&source->word);
@@ -2062,7 +2065,7 @@ VTS_API int vts__source_write(vts_source *source, vts_token token, void *value,
 {
     int error;
 
-    if (source == NULL || result == NULL) return VTS_E_ARGUMENT;
+    if (result == NULL) return VTS_E_ARGUMENT;
     if (source->base.ops == NULL) return VTS_E_STALE;
     if (vts__has_word_result(source)) return VTS_E_UNSUPPORTED;
     error = vts_source_begin_result(source, token);
@@ -2095,7 +2098,7 @@ static void vts__forget_run(void *arg)
 VTS_API int vts__op_forget(vts_valuetask_source *self, vts_token token)
 {
     vts_source *source = (vts_source *)(void *)self;
-    vts_word word = vts__load_acq(&source->word);
+    vts_word word = vts__load_rlx(&source->word);
     int error = VTS_OK;
 
     if (!vts__is_current(word, token) || !vts__is_done(word)) {
@@ -2161,7 +2164,7 @@ VTS_API int vts_source_reset(vts_source *source, vts_token *token)
         if (source->base.ops == NULL) source->base.ops = &vts__source_ops;
         if (vts__is_pooled(source)) return VTS_E_UNSUPPORTED;
     }
-    word = vts__load_acq(&source->word);
+    word = vts__load_rlx(&source->word);
     do {
         if (vts__is_open(word) || vts__is_pinned(word)) {
             return vts__misuse(VTS_E_PENDING, source, word & ~VTS__LOW);
@@ -2387,6 +2390,12 @@ VTS_API int vts_valuetask_forget(vts_valuetask task)
 
 #define VTS__HALF (sizeof(vts_word) * 4u)
 #define VTS__HALF_MASK (((vts_word)1 << VTS__HALF) - 1)
+
+/* The bits the head's tag may have; fewer make a test reach the wrap. */
+#ifndef VTS__TAG_MASK
+#define VTS__TAG_MASK VTS__HALF_MASK
+#endif
+
 #define VTS__CACHE_BATCH 32u
 
 /* A thread's cache: its owner's alone; counts are looked at (relaxed) by threads that run
@@ -2453,6 +2462,12 @@ static vts_pool_slot *vts__slot_at(const vts_pool *pool, uint32_t index)
     return (vts_pool_slot *)(void *)(base + pool->slot_offset);
 }
 
+/* The head's next tag, in its place. */
+static VTS__INLINE vts_word vts__next_tag(vts_word head)
+{
+    return (((head >> VTS__HALF) + 1) & VTS__TAG_MASK) << VTS__HALF;
+}
+
 /* Pushes a batch with one swap. */
 static void vts__push_batch(vts_pool *pool, vts_pool_slot *first)
 {
@@ -2462,7 +2477,7 @@ static void vts__push_batch(vts_pool *pool, vts_pool_slot *first)
 
     do {
         vts__store_rlx(&first->link, head << VTS__HALF | index);
-        next = ((head >> VTS__HALF) + 1) << VTS__HALF | (index + 1);
+        next = vts__next_tag(head) | (index + 1);
     } while (!vts__cas_acq_rel(&pool->head, &head, next)); /* [P6] */
 }
 
@@ -2475,7 +2490,7 @@ static vts_pool_slot *vts__pop_batch(vts_pool *pool)
         uint32_t index = (uint32_t)((head & VTS__HALF_MASK) - 1);
         vts_pool_slot *first = vts__slot_at(pool, index);
         vts_word below = vts__load_rlx(&first->link) >> VTS__HALF;
-        vts_word next = ((head >> VTS__HALF) + 1) << VTS__HALF | below;
+        vts_word next = vts__next_tag(head) | below;
         if (vts__cas_acq_rel(&pool->head, &head, next)) return first;
     }
     return NULL;
@@ -2757,7 +2772,7 @@ static void vts__pool_recycle(vts_source *source)
 {
     vts_token token = vts__load_rlx(&source->word) & ~VTS__LOW;
 
-    vts__store_rel(&source->word, token | VTS__IDLE);
+    vts__store_rlx(&source->word, token | VTS__IDLE);
     vts__pool_return(source);
 }
 
@@ -2832,12 +2847,14 @@ VTS_API int vts_pool_put(vts_pool *pool, void *item)
     if (pool == NULL || !pool->plain) return vts__put_any(pool, item);
     cache = vts__cache(pool);
     at = vts__divide(pool, (vts_word)(uintptr_t)item - cache->near);
-    slot = (vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
-    if (VTS__FAST && vts__likely(at < cache->near_count) &&
-        vts__likely(vts__load_rlx(&slot->next) == (vts_word)(uintptr_t)slot)) {
-        return vts__put_to(pool, cache, slot);
+    if (!VTS__FAST || !vts__likely(at < cache->near_count)) {
+        return vts__put_any(pool, item);
     }
-    return vts__put_any(pool, item);
+    slot = (vts_pool_slot *)(void *)((char *)item + pool->slot_offset);
+    if (!vts__likely(vts__load_rlx(&slot->next) == (vts_word)(uintptr_t)slot)) {
+        return vts__put_any(pool, item);
+    }
+    return vts__put_to(pool, cache, slot);
 }
 
 VTS_API size_t vts_pool_list_rented(const vts_pool *pool,
@@ -2944,7 +2961,7 @@ static bool vts__pool_over_storage(vts_pool *pool, const vts_pool_desc *desc)
     if (desc->capacity != 0 && desc->capacity < fit) fit = desc->capacity;
     pool->capacity = (uint32_t)(fit < limit ? fit : limit);
     pool->first_shift = 31;
-    vts__store_rel(&pool->chunk[0], (vts_word)(uintptr_t)desc->storage);
+    vts__store_rlx(&pool->chunk[0], (vts_word)(uintptr_t)desc->storage);
     return pool->capacity != 0;
 }
 
@@ -3029,7 +3046,7 @@ VTS_API int vts_pool_destroy(vts_pool *pool)
     if (vts_pool_outstanding(pool) != 0) return VTS_E_BUSY;
     allocator = &pool->allocator;
     for (k = 0; pool->owned && allocator->free != NULL && k < VTS__POOL_CHUNKS; k++) {
-        vts_word *chunk = (vts_word *)(uintptr_t)vts__load_acq(&pool->chunk[k]);
+        vts_word *chunk = (vts_word *)(uintptr_t)vts__load_rlx(&pool->chunk[k]);
         size_t size;
         if (chunk == NULL) break;
         size = vts__chunk_end(pool, k) - vts__chunk_start(pool, k);

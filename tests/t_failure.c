@@ -1,6 +1,36 @@
 /* Every allocation fails once: no scenario loses an item, a block or an operation. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+
+/* What the system refuses a thread, as error codes; 0: nothing. */
+static struct {
+    int once, create, specific;
+} lacking;
+
+static int refusing_once(pthread_once_t *once, void (*run)(void))
+{
+    return lacking.once != 0 ? lacking.once : pthread_once(once, run);
+}
+
+static int refusing_key_create(pthread_key_t *key, void (*at_exit)(void *))
+{
+    return lacking.create != 0 ? lacking.create : pthread_key_create(key, at_exit);
+}
+
+static int refusing_setspecific(pthread_key_t key, const void *value)
+{
+    return lacking.specific != 0 ? lacking.specific : pthread_setspecific(key, value);
+}
+
+#define pthread_once refusing_once
+#define pthread_key_create refusing_key_create
+#define pthread_setspecific refusing_setspecific
 #define VTS_IMPLEMENTATION
 #include "vts.h"
+#undef pthread_once
+#undef pthread_key_create
+#undef pthread_setspecific
 #include "test.h"
 
 #define MANY 2048
@@ -227,6 +257,7 @@ static void a_failed_init_can_be_repeated(void)
 static struct {
     vts_pool *pool;
     void *item;
+    void *block; /* of the last call that ended */
     bool busy;
 } meanwhile;
 
@@ -236,7 +267,7 @@ static void *grow_meanwhile(void *user, size_t size)
         meanwhile.busy = true;
         meanwhile.item = vts_pool_get(meanwhile.pool);
     }
-    return test_block_new(user, size);
+    return meanwhile.block = test_block_new(user, size);
 }
 
 static void of_two_that_grow_the_pool_one_gives_its_chunk_back(void)
@@ -287,6 +318,82 @@ static void nothing_but_a_growing_pool_allocates(void)
     assert_int_equal(test_memory.calls, 0);
 }
 
+/* Without free, the chunk of the one that lost stays with the allocator. */
+static void of_two_that_grow_the_pool_one_keeps_its_chunk_without_free(void)
+{
+    static const vts_allocator allocator = {grow_meanwhile, NULL, NULL};
+    vts_pool pool;
+    vts_pool_desc desc = growing(24, 8, -1);
+    void *won;
+
+    desc.allocator = &allocator;
+    meanwhile.pool = &pool;
+    meanwhile.busy = false;
+    assert_code(vts_pool_init(&pool, &desc), VTS_OK);
+    taken[0] = vts_pool_get(&pool);
+    assert_non_null(taken[0]);
+    assert_non_null(meanwhile.item);
+    assert_ptr_not_equal(taken[0], meanwhile.item);
+    assert_int_equal(test_memory.live, 2);
+    assert_code(vts_pool_put(&pool, taken[0]), VTS_OK);
+    assert_code(vts_pool_put(&pool, meanwhile.item), VTS_OK);
+    won = (void *)((vts_word *)pool.chunk[0])[-1];
+    assert_code(vts_pool_destroy(&pool), VTS_OK);
+    assert_int_equal(test_memory.live, 2);
+    test_block_free(NULL, won, test_memory.last_size);
+    test_block_free(NULL, meanwhile.block, test_memory.last_size);
+}
+
+/* A thread whose end nobody would tell: it takes no number, and has no cache. */
+static void *use_without_number(void *arg)
+{
+    vts_pool *pool = (vts_pool *)arg;
+    void *item = vts_pool_get(pool);
+
+    THREAD_CHECK(item != NULL);
+    THREAD_CHECK(vts__self.number == 0);
+    THREAD_CHECK(vts_pool_put(pool, item) == VTS_OK);
+    THREAD_CHECK(vts__self.number == 0);
+    return NULL;
+}
+
+static void check_without_number(vts_pool *pool)
+{
+    vts_word before = vts__thread_map;
+    size_t n;
+
+    test_on_thread(use_without_number, pool);
+    assert_threads_passed();
+    assert_int_equal(vts__thread_map, before);
+    n = take_all(pool, 100);
+    assert_int_equal(n, 100);
+    give_back_all(pool, n);
+}
+
+static void a_thread_whose_end_is_not_told_has_no_cache(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(24, 100, 4);
+
+    assert_code(vts_pool_init(&pool, &desc), VTS_OK);
+    lacking.once = ENOMEM;
+    check_without_number(&pool);
+    lacking.once = 0;
+    lacking.specific = ENOMEM;
+    check_without_number(&pool);
+    lacking.specific = 0;
+    vts__exit_key_made = false;
+    check_without_number(&pool);
+    lacking.create = EAGAIN;
+    vts__make_exit_key();
+    assert_false(vts__exit_key_made);
+    check_without_number(&pool);
+    lacking.create = 0;
+    vts__make_exit_key();
+    assert_true(vts__exit_key_made);
+    assert_code(vts_pool_destroy(&pool), VTS_OK);
+}
+
 static const test_case tests[] = {
     TEST(growth_survives_every_failed_allocation),
     TEST(a_pool_without_memory_gives_what_it_has),
@@ -296,6 +403,8 @@ static const test_case tests[] = {
     TEST(a_failed_init_can_be_repeated),
     TEST(of_two_that_grow_the_pool_one_gives_its_chunk_back),
     TEST(nothing_but_a_growing_pool_allocates),
+    TEST(of_two_that_grow_the_pool_one_keeps_its_chunk_without_free),
+    TEST(a_thread_whose_end_is_not_told_has_no_cache),
 };
 
 TEST_MAIN(tests)

@@ -3,6 +3,8 @@
 #include "vts.h"
 #include "test.h"
 
+#include <sys/mman.h>
+
 #define MANY 4096
 
 static void *taken[MANY];
@@ -238,7 +240,7 @@ static void a_zero_desc_makes_a_growing_pool_of_sources(void)
 
 static void an_item_is_zero_at_first_and_kept_afterwards(void)
 {
-    static VTS_POOL_STORAGE(storage, vts_source, 8); /* only for its size */
+    static VTS_POOL_STORAGE(storage, vts_source, 16); /* only for its size */
     static const unsigned char zero[37];
     unsigned char *item;
     vts_pool pool;
@@ -349,6 +351,9 @@ static void init_refuses_what_is_no_pool(void)
     assert_code(vts_pool_destroy(NULL), VTS_E_ARGUMENT);
 }
 
+/* With a first chunk of one item: what the chunks hold, or what an index names. */
+#define LARGEST (sizeof(vts_word) > 4 ? 1u << 26 : 65534u)
+
 static void init_refuses_impossible_sizes(void)
 {
     vts_pool_desc desc = growing(SIZE_MAX, 0, -1);
@@ -362,9 +367,9 @@ static void init_refuses_impossible_sizes(void)
     desc.first = 3;
     assert_refused(&desc, VTS_E_ARGUMENT);
     desc.first = 1;
-    desc.capacity = (1u << 26) + 1;
+    desc.capacity = LARGEST + 1;
     assert_refused(&desc, VTS_E_ARGUMENT);
-    desc.capacity = 1u << 26;
+    desc.capacity = LARGEST;
     assert_code(vts_pool_init(&(vts_pool){0}, &desc), VTS_OK);
 }
 
@@ -1005,6 +1010,110 @@ static void what_an_ended_thread_kept_is_found_by_a_thread_without_cache(void)
     destroy(&pool);
 }
 
+/* Ends with an empty batch in use and a whole one beside it. */
+static void *keep_a_spare_batch(void *arg)
+{
+    visit *v = (visit *)arg;
+    size_t i;
+
+    get_and_put(v);
+    for (i = 0; i + 1 < v->count; i++)
+        THREAD_CHECK((v->item[i] = vts_pool_get(v->pool)) != NULL);
+    return NULL;
+}
+
+static void a_spare_batch_that_an_ended_thread_kept_is_found(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(16, 16, 8);
+    visit v = {&pool, 9, NULL, NULL, {0}};
+    size_t i;
+
+    make(&pool, &desc);
+    test_on_thread(keep_a_spare_batch, &v);
+    assert_int_equal(take_all(&pool), 8);
+    give_back(&pool, 8);
+    for (i = 0; i < 8; i++) assert_code(vts_pool_put(&pool, v.item[i]), VTS_OK);
+    destroy(&pool);
+}
+
+static void *get_nothing(void *arg)
+{
+    THREAD_CHECK(vts_pool_get(((visit *)arg)->pool) == NULL);
+    return NULL;
+}
+
+static void what_an_ended_thread_kept_is_not_its_successors(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(16, 64, 8);
+    visit v = {&pool, 32, NULL, NULL, {0}};
+
+    make(&pool, &desc);
+    test_on_thread(get_and_put, &v);
+    assert_int_equal(take_all(&pool), 64);
+    test_on_thread(get_nothing, &v);
+    give_back(&pool, 64);
+    destroy(&pool);
+}
+
+static void a_number_whose_cache_was_searched_is_free_again(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(16, 64, 8);
+    visit v = {&pool, 48, NULL, NULL, {0}};
+    vts_word numbers;
+    void *item;
+
+    make(&pool, &desc);
+    item = vts_pool_get(&pool); /* this thread has a number now */
+    numbers = vts__thread_map;
+    test_on_thread(get_and_put, &v);
+    assert_int_equal(take_all(&pool), 63);
+    assert_int_equal(vts__thread_map, numbers);
+    give_back(&pool, 63);
+    assert_code(vts_pool_put(&pool, item), VTS_OK);
+    destroy(&pool);
+}
+
+static pthread_key_t late_key;
+static unsigned late_calls;
+
+/* Destructors that are set again run again, after all others had their turn. */
+static void get_and_put_late(void *arg)
+{
+    if (++late_calls == 1) {
+        THREAD_CHECK(pthread_setspecific(late_key, arg) == 0);
+        return;
+    }
+    THREAD_CHECK(vts__self.number == 0);
+    get_and_put(arg);
+}
+
+static void *get_and_put_again_at_exit(void *arg)
+{
+    get_and_put(arg);
+    THREAD_CHECK(pthread_setspecific(late_key, arg) == 0);
+    return NULL;
+}
+
+static void a_thread_that_gave_its_number_back_has_no_cache(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(16, 64, 8);
+    visit v = {&pool, 64, NULL, NULL, {0}};
+
+    late_calls = 0;
+    assert_int_equal(pthread_key_create(&late_key, get_and_put_late), 0);
+    make(&pool, &desc);
+    test_on_thread(get_and_put_again_at_exit, &v);
+    assert_int_equal(late_calls, 2);
+    assert_int_equal(take_all(&pool), 64);
+    give_back(&pool, 64);
+    destroy(&pool);
+    pthread_key_delete(late_key);
+}
+
 /* An item got by one thread and returned by another, over and over. */
 static void *put_one(void *arg)
 {
@@ -1054,7 +1163,7 @@ static void living_threads_hide_two_batches_each_at_most(void)
     got = take_all(&pool);
     assert_true(got >= 2048 - VISITORS * 2 * pool.batch);
     assert_true(got <= 2048 - VISITORS); /* what a living thread keeps is its own */
-    assert_true(64 * 2 * pool.batch <= 2048 / 4);
+    assert_true(VTS__WORD_BITS * 2 * pool.batch <= 2048 / 4);
     assert_int_equal(vts_pool_outstanding(&pool), got);
     pthread_barrier_wait(&leave);
     for (i = 0; i < VISITORS; i++) test_thread_join(thread[i]);
@@ -1153,6 +1262,210 @@ static void a_list_read_while_others_rent_names_true_places(void)
     destroy(&l.pool);
 }
 
+// ----------------------------------------------------------------------------------
+// Limits of a desc
+// ----------------------------------------------------------------------------------
+
+static void init_refuses_a_result_behind_the_item(void)
+{
+    vts_pool_desc desc = growing(sizeof(vts_source) + 16, 0, -1);
+
+    desc.source = true;
+    desc.value_size = 8;
+    desc.value_offset = desc.item_size + sizeof(vts_word);
+    assert_refused(&desc, VTS_E_ARGUMENT);
+    desc.value_offset = SIZE_MAX & ~(sizeof(vts_word) - 1);
+    assert_refused(&desc, VTS_E_ARGUMENT);
+}
+
+static void a_capacity_beyond_the_storage_is_what_fits(void)
+{
+    static VTS_POOL_STORAGE(storage, vts_word, 3);
+    vts_pool pool;
+    vts_pool_desc desc = {0};
+
+    desc.item_size = sizeof(vts_word);
+    desc.storage = storage;
+    desc.storage_size = sizeof storage;
+    desc.capacity = 4;
+    make(&pool, &desc);
+    assert_int_equal(take_all(&pool), 3);
+    give_back(&pool, 3);
+    destroy(&pool);
+}
+
+/* More than the address space has, but init and the first get touch one item only. */
+static void storage_of_any_size_has_no_more_items_than_an_index_names(void)
+{
+    static VTS_POOL_STORAGE(storage, vts_word, 1);
+    vts_pool pool;
+    vts_pool_desc desc = {0};
+
+    desc.item_size = sizeof(vts_word);
+    desc.storage = storage;
+    desc.storage_size = SIZE_MAX;
+    make(&pool, &desc);
+    assert_true(pool.capacity <= 0x7fffffff);
+    assert_true(pool.capacity <= VTS__HALF_MASK - 1);
+    taken[0] = vts_pool_get(&pool);
+    assert_ptr_equal(taken[0], storage);
+    give_back(&pool, 1);
+    destroy(&pool);
+}
+
+static void storage_large_enough_for_caches_has_none_unless_asked(void)
+{
+    static VTS_POOL_STORAGE(storage, vts_word, 1024);
+    vts_pool pool;
+    vts_pool_desc desc = {0};
+
+    desc.item_size = sizeof(vts_word);
+    desc.storage = storage;
+    desc.storage_size = sizeof storage;
+    make(&pool, &desc);
+    assert_false(vts__has_caches(&pool));
+    assert_int_equal(take_all(&pool), 1024);
+    give_back(&pool, 1024);
+    destroy(&pool);
+}
+
+static void storage_may_have_caches_from_an_allocator(void)
+{
+    static VTS_POOL_STORAGE(storage, vts_word, 16);
+    vts_pool pool;
+    vts_pool_desc desc = {0};
+    vts_allocator none = {NULL, test_block_free, NULL};
+
+    desc.item_size = sizeof(vts_word);
+    desc.storage = storage;
+    desc.storage_size = sizeof storage;
+    desc.cache = 4;
+    desc.allocator = &none;
+    assert_refused(&desc, VTS_E_ARGUMENT);
+    desc.allocator = &test_allocator;
+    make(&pool, &desc);
+    assert_int_equal(test_memory.live, 1);
+    assert_true(vts__has_caches(&pool));
+    assert_int_equal(take_all(&pool), 16);
+    assert_apart(16, sizeof(vts_word));
+    give_back(&pool, 16);
+    assert_int_equal(vts__cache(&pool)->count, 4);
+    destroy(&pool);
+    assert_int_equal(test_memory.live, 0);
+}
+
+/* Without a C library there is no default one. */
+static void a_growing_pool_needs_an_allocator(void)
+{
+    vts_pool_desc desc = growing(16, 64, -1);
+    vts_pool pool;
+
+    make(&pool, &desc);
+    destroy(&pool);
+    desc.allocator = NULL;
+    if (vts_allocator_default() == NULL) {
+        assert_refused(&desc, VTS_E_ARGUMENT);
+        return;
+    }
+    make(&pool, &desc);
+    assert_non_null(taken[0] = vts_pool_get(&pool));
+    give_back(&pool, 1);
+    destroy(&pool);
+}
+
+static void caches_stay_with_an_allocator_without_free(void)
+{
+    vts_allocator allocator = {test_block_new, NULL, NULL};
+    vts_pool pool;
+    vts_pool_desc desc = growing(8, 8, 4);
+    void *caches;
+
+    desc.allocator = &allocator;
+    make(&pool, &desc);
+    assert_int_equal(test_memory.live, 1);
+    caches = pool.caches;
+    destroy(&pool);
+    assert_int_equal(test_memory.live, 1);
+    test_block_free(NULL, caches, test_memory.last_size);
+}
+
+/* Chunks of their full size, of which a page is ever touched. */
+static struct {
+    void *block[VTS__POOL_CHUNKS];
+    size_t size[VTS__POOL_CHUNKS];
+    size_t count;
+} chunks;
+
+static void *new_chunk(void *user, size_t size)
+{
+    void *block;
+
+    (void)user;
+    block = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED || chunks.count == VTS__POOL_CHUNKS) return NULL;
+    chunks.size[chunks.count] = size;
+    return chunks.block[chunks.count++] = block;
+}
+
+static void free_chunk(void *user, void *memory, size_t size)
+{
+    size_t i = chunks.count;
+
+    (void)user;
+    while (i-- > 0) {
+        if (chunks.block[i] != memory) continue;
+        assert_int_equal(chunks.size[i], size);
+        chunks.block[i] = NULL;
+    }
+    munmap(memory, size);
+}
+
+/* As large as a pool can be: of each chunk the first item is used. */
+static void a_pool_of_all_chunks_knows_its_items_and_frees_every_chunk(void)
+{
+    static const vts_allocator allocator = {new_chunk, free_chunk, NULL};
+    vts_pool pool;
+    vts_pool_desc desc = growing(sizeof(vts_word), (uint32_t)1 << 26, -1);
+    unsigned k;
+
+    if (sizeof(vts_word) < 8) TEST_SKIP("an index has 16 bits here");
+    chunks.count = 0;
+    desc.first = 1;
+    desc.allocator = &allocator;
+    make(&pool, &desc);
+    for (k = 0; k < VTS__POOL_CHUNKS; k++) {
+        pool.fresh = vts__chunk_start(&pool, k);
+        taken[k] = vts_pool_get(&pool);
+        if (taken[k] == NULL) TEST_SKIP("no 2 GB of addresses");
+    }
+    assert_int_equal(chunks.count, VTS__POOL_CHUNKS);
+    assert_code(vts_pool_put(&pool, &pool), VTS_E_FOREIGN);
+    give_back(&pool, VTS__POOL_CHUNKS);
+    pool.fresh = 0;
+    destroy(&pool);
+    for (k = 0; k < VTS__POOL_CHUNKS; k++) assert_null(chunks.block[k]);
+}
+
+/* A thread that ends with less than a batch has no spare one to leave. */
+static void a_single_item_that_an_ended_thread_kept_is_found(void)
+{
+    vts_pool pool;
+    vts_pool_desc desc = growing(16, 8, 4);
+    visit v = {&pool, 1, NULL, NULL, {0}};
+
+    make(&pool, &desc);
+    v.item[0] = vts_pool_get(&pool);
+    assert_int_equal(take_all(&pool), 7);
+    test_on_thread(put_one, &v);
+    assert_int_equal(vts_pool_outstanding(&pool), 7);
+    assert_ptr_equal(vts_pool_get(&pool), v.item[0]);
+    assert_null(vts_pool_get(&pool));
+    assert_code(vts_pool_put(&pool, v.item[0]), VTS_OK);
+    give_back(&pool, 7);
+    destroy(&pool);
+}
+
 static const test_case tests[] = {
     TEST(storage_holds_exactly_its_count),
     TEST(storage_of_sources_holds_exactly_its_count),
@@ -1197,11 +1510,24 @@ static const test_case tests[] = {
     TEST(pools_of_one_thread_do_not_mix),
     TEST(what_an_ended_thread_kept_is_found),
     TEST(what_an_ended_thread_kept_is_found_by_a_thread_without_cache),
+    TEST(a_spare_batch_that_an_ended_thread_kept_is_found),
+    TEST(what_an_ended_thread_kept_is_not_its_successors),
+    TEST(a_number_whose_cache_was_searched_is_free_again),
+    TEST(a_thread_that_gave_its_number_back_has_no_cache),
     TEST(items_returned_by_threads_that_end_are_not_stranded),
     TEST(living_threads_hide_two_batches_each_at_most),
     TEST(more_threads_than_caches_work_all_the_same),
     TEST(thread_numbers_are_given_back),
     TEST(a_list_read_while_others_rent_names_true_places),
+    TEST(init_refuses_a_result_behind_the_item),
+    TEST(a_capacity_beyond_the_storage_is_what_fits),
+    TEST(storage_of_any_size_has_no_more_items_than_an_index_names),
+    TEST(storage_large_enough_for_caches_has_none_unless_asked),
+    TEST(storage_may_have_caches_from_an_allocator),
+    TEST(a_growing_pool_needs_an_allocator),
+    TEST(caches_stay_with_an_allocator_without_free),
+    TEST(a_pool_of_all_chunks_knows_its_items_and_frees_every_chunk),
+    TEST(a_single_item_that_an_ended_thread_kept_is_found),
 };
 
 TEST_MAIN(tests)

@@ -1030,6 +1030,90 @@ static void an_overtaken_reader_writes_nothing(void)
     pthread_join(reader, NULL);
 }
 
+/* A result that nobody wants is still there for who asks again: the source is bare. */
+static void a_typed_bare_result_may_be_looked_for_without_being_read(void)
+{
+    page_task_source source = {0};
+    page value = make_page(3), out = make_page(9);
+    page_task_valuetask task;
+    vts_token token;
+
+    assert_code(page_task_reset(&source, &token), VTS_OK);
+    task = page_task_valuetask_of(&source, token);
+    assert_code(page_task_get_result(task, NULL), VTS_E_NOT_COMPLETED);
+    assert_code(page_task_set_result(&source, token, &value), VTS_OK);
+    assert_code(page_task_get_result(task, NULL), VTS_OK);
+    assert_code(page_task_get_result(task, &out), VTS_OK);
+    assert_true(same_page(&out, &value));
+}
+
+/* What tells a pooled source from a bare one holds for those of any type. */
+static void a_typed_pooled_source_goes_home_in_every_way(void)
+{
+    static VTS_POOL_STORAGE(pages, page_task_source, 1);
+    vts_pool_desc desc = page_task_pool_desc();
+    page value = make_page(4);
+    page_task_source *source;
+    vts_token token;
+    vts_pool pool;
+
+    desc.storage = pages;
+    desc.storage_size = sizeof pages;
+    assert_code(vts_pool_init(&pool, &desc), VTS_OK);
+    source = page_task_rent(&pool, &token, VTS_HERE);
+    assert_code(page_task_reset(source, &token), VTS_E_UNSUPPORTED);
+    assert_code(vts_source_abandon(&source->core, token), VTS_OK);
+    assert_int_equal(vts_pool_outstanding(&pool), 0);
+    source = page_task_rent(&pool, &token, VTS_HERE);
+    assert_code(page_task_set_result(source, token, &value), VTS_OK);
+    assert_code(page_task_forget(page_task_valuetask_of(source, token)), VTS_OK);
+    assert_int_equal(vts_pool_outstanding(&pool), 0);
+    assert_code(vts_pool_destroy(&pool), VTS_OK);
+}
+
+static void remove_trace_hook(void *arg)
+{
+    ++*(int *)arg;
+    vts_set_trace_hook(NULL, NULL);
+}
+
+static void a_trace_hook_removed_during_the_call_does_not_hear_its_end(void)
+{
+    heard h = {0};
+    vts_source source = {0};
+    vts_token token;
+    int ran = 0;
+
+    assert_code(vts_source_reset(&source, &token), VTS_OK);
+    assert_code(vts_source_set_result(&source, token, 4), VTS_OK);
+    vts_set_trace_hook(hear_trace, &h);
+    assert_code(vts_valuetask_on_completed(vts_valuetask_of(&source, token),
+                                           remove_trace_hook, &ran, 0),
+                VTS_OK);
+    assert_int_equal(ran, 1);
+    assert_int_equal(h.calls, 0);
+}
+
+/* Pending: the source is asked, and its answer is the call's. Completed: its result is
+   taken, whatever that answers. */
+static void forgetting_a_source_of_the_users_asks_it_while_it_is_pending(void)
+{
+    own_source own = own_make(&own_ops, VTS_PENDING);
+    vts_valuetask task = vts_valuetask_from_source(&own.base, 7);
+
+    own.code = -78;
+    assert_code(vts_valuetask_forget(task), -78);
+    assert_int_equal(own.forgotten * 10 + own.taken, 10);
+    assert_int_equal(own.token, 7);
+    own.code = VTS_OK;
+    assert_code(vts_valuetask_forget(task), VTS_OK);
+    assert_int_equal(own.forgotten * 10 + own.taken, 20);
+    own.status = VTS_FAULTED;
+    own.code = -78;
+    assert_code(vts_valuetask_forget(task), VTS_OK);
+    assert_int_equal(own.forgotten * 10 + own.taken, 21);
+}
+
 static const test_case tests[] = {
     TEST(a_zeroed_handle_is_done_with_zero),
     TEST(a_result_travels_in_the_handle),
@@ -1074,6 +1158,10 @@ static const test_case tests[] = {
     TEST(a_typed_result_is_not_written_into_a_word),
     TEST(a_handle_of_no_source_has_failed),
     TEST(an_overtaken_reader_writes_nothing),
+    TEST(a_typed_bare_result_may_be_looked_for_without_being_read),
+    TEST(a_typed_pooled_source_goes_home_in_every_way),
+    TEST(a_trace_hook_removed_during_the_call_does_not_hear_its_end),
+    TEST(forgetting_a_source_of_the_users_asks_it_while_it_is_pending),
 };
 
 TEST_MAIN(tests)

@@ -129,16 +129,19 @@ typedef struct test_thread {
     pthread_t id;
 } test_thread;
 
-/* stack: bytes, or 0 for the usual. */
+/* stack: bytes, but at least what the system demands; or 0 for the usual. */
 static inline test_thread test_thread_start(void *(*run)(void *), void *arg,
                                             size_t stack)
 {
     test_thread thread;
     pthread_attr_t attributes;
+    size_t least = (size_t)sysconf(_SC_THREAD_STACK_MIN);
     int error = pthread_attr_init(&attributes);
 
+    memset(&thread, 0, sizeof thread);
+    if (stack != 0 && stack < least) stack = least;
     if (stack != 0) error |= pthread_attr_setstacksize(&attributes, stack);
-    error |= pthread_create(&thread.id, &attributes, run, arg);
+    if (error == 0) error = pthread_create(&thread.id, &attributes, run, arg);
     pthread_attr_destroy(&attributes);
     if (error != 0) TEST_FAIL("cannot start a thread\n");
     return thread;

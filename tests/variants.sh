@@ -17,14 +17,5 @@ variant() {
 variant "critical sections" -include tests/compile/critical.h
 variant "replaced atomics" "'-DVTS_ATOMICS_HEADER=\"tests/compile/atomics.h\"'"
 
-# cmocka of the other word size is rarely there: the program that uses every name is.
-name="every name with 32-bit words"
-if echo 'int main(void) { return 0; }' >"$OUT/m32.c" &&
-    $CC -m32 "$OUT/m32.c" -o "$OUT/m32" 2>/dev/null; then
-    for example in quickstart article_2_core article_3_pool main_loop; do
-        try "example $example with 32-bit words" sh -c "$CC -m32 -std=c11 -O1 -I. \
-            tests/examples/$example.c -o $OUT/variant -pthread -lm && $OUT/variant"
-    done
-else
-    echo "skip $name: this compiler has no -m32 (Debian: gcc-multilib)"
-fi
+# With 32-bit words.
+sh tests/cross.sh i386
