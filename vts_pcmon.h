@@ -268,7 +268,8 @@ typedef enum vts_pc_source {
 typedef enum vts_pc_kind {
     VTS_PC_KIND_TEMPERATURE,    /* C */
     VTS_PC_KIND_ENERGY,         /* J, the counter carried on past its wraps */
-    VTS_PC_KIND_POWER,          /* W since the previous pass */
+    VTS_PC_KIND_POWER,          /* W since the previous pass, NOT_YET within a step of the
+                                   counter; 0 W is VALID for a part alone (see .subordinate) */
     VTS_PC_KIND_FREQUENCY,      /* Hz */
     VTS_PC_KIND_THROTTLE_COUNT, /* times the core or package was throttled */
     VTS_PC_KIND_UTILIZATION,    /* 0 to 1 since the previous pass, iowait counted as idle */
@@ -455,7 +456,8 @@ typedef struct vts_pcmon_desc {
     const char *sysfs_root;    /* (default $HWLOC_FSROOT/sys when set, else /sys) */
     const char *procfs_root;   /* (default $HWLOC_FSROOT/proc when set, else /proc) */
     struct hwloc_topology *topology; /* borrow a loaded one: never changed, not freed */
-    const char *topology_xml;  /* a file, or the text itself when it begins with '<' */
+    const char *topology_xml;  /* a file, or the text itself when it begins with '<': up
+                                  to 64 MB */
     const char *topology_synthetic; /* hwloc's notation: "pack:2 core:4 pu:2"; up to
                                        65536 PUs */
     const char *sampler_cpuset; /* bind the sampler thread: "0-3,8", or "efficient" for
@@ -556,10 +558,10 @@ VTS_API int vts_pcmon_read_sensors(vts_pcmon *monitor, vts_pc_reading *readings,
 /* What the sensors of one kind said about each object of one type, by hwloc logical
    index; an object without such a sensor has state VTS_PC_UNSUPPORTED and sensor
    VTS_PC_NO_INDEX. With several sensors the best source counts, a package without its
-   own gets the maximum (temperature) or sum over its dies. Fills at most capacity
-   readings and returns how many such objects there are. Errors: -EINVAL (NULL, type is
-   not MACHINE to NUMA_NODE, or kind is none), -ECHILD. Costs a mutex and
-   a walk over the sensors. */
+   own gets the maximum (temperature, of the dies that answer) or sum over its dies.
+   Fills at most capacity readings and returns how many such objects there are. Errors:
+   -EINVAL (NULL, type is not MACHINE to NUMA_NODE, or kind is none), -ECHILD. Costs a
+   mutex and a walk over the sensors. */
 VTS_API int vts_pcmon_read_objects(vts_pcmon *monitor, vts_pc_object_type type,
                                    vts_pc_kind kind, vts_pc_reading *readings,
                                    size_t capacity, uint64_t *sequence);
@@ -656,7 +658,8 @@ enum {
     VTS__PC_MAX_CPU = 65535,      /* higher CPU numbers are garbage */
     VTS__PC_MAX_PUS = 65536,      /* of a synthetic topology */
     VTS__PC_MAX_ERRNO = 4095,     /* Linux's own limit */
-    VTS__PC_MAX_SENSORS = 1 << 20,
+    VTS__PC_MAX_XML = 1 << 26,    /* a text; the largest machines' have 1 << 23 */
+    VTS__PC_MAX_ITEMS = 1 << 20,  /* of an array: names in a directory, sensors */
     VTS__PC_MAX_WAITERS = 1 << 24,
     VTS__PC_SLOWEST_LEVEL = 6,    /* quarantine: every 2^6th pass; back-off: 2^6 s */
     VTS__PC_READ_TRIES = 64       /* of the cache, against a writer in its middle */
@@ -670,6 +673,7 @@ enum {
 #define VTS__PC_PATIENCE (10 * VTS__PC_S)       /* with ENXIO, as after a resume */
 #define VTS__PC_SUSPEND_JUMP (100 * VTS__PC_MS) /* of BOOTTIME against MONOTONIC */
 #define VTS__PC_PRECISE_BELOW (10 * VTS__PC_MS) /* freshness finer than coarse steps */
+#define VTS__PC_ENERGY_STEP (10 * VTS__PC_MS)   /* a counter steps about every 1 ms */
 #define VTS__PC_MAX_POWER 10000.0               /* W; more is a counter gone wrong */
 #define VTS__PC_MAX_FREQUENCY 1e11              /* Hz; 0 is a driver that does not know */
 #define VTS__PC_LOWEST_TEMPERATURE (-40.0)
@@ -688,14 +692,15 @@ static void vts__pc_free(const vts_allocator *allocator, void *memory, size_t si
     }
 }
 
-/* Moves an array into memory for at least wanted items. NULL: out of memory, and the old
-   array is still there. */
+/* Moves an array into memory for at least wanted items. NULL: no memory or too many, and
+   the old array is still there. */
 static void *vts__pc_widen(const vts_allocator *allocator, void *old, size_t item,
                            uint32_t count, uint32_t wanted, uint32_t *capacity)
 {
     void *memory;
 
     if (old != NULL && wanted <= *capacity) return old;
+    if (wanted > VTS__PC_MAX_ITEMS) return NULL;
     if (wanted == 0) wanted = 1;
     memory = vts__pc_alloc(allocator, wanted * item);
     if (memory == NULL) return NULL;
@@ -732,15 +737,18 @@ static void vts__pc_copy_text(char *out, size_t size, const char *text)
     out[length] = '\0';
 }
 
-/* directory/name, or directory alone; false and "" when it does not fit. */
+/* What the monitor names itself below a root always fits; what a link leads to may not. */
+_Static_assert(VTS__PC_ROOT + 2 * VTS__PC_NAME + 32 <= VTS__PC_PATH,
+               "a path below a root is cut");
+
+/* directory/name; false and "" when it does not fit. */
 static bool vts__pc_join(char out[VTS__PC_PATH], const char *directory, const char *name)
 {
-    size_t head = strlen(directory), tail = name != NULL ? strlen(name) : 0;
+    size_t head = strlen(directory), tail = strlen(name);
 
     out[0] = '\0';
     if (head + tail + 2 > VTS__PC_PATH) return false;
-    memcpy(out, directory, head + 1);
-    if (name == NULL) return true;
+    memcpy(out, directory, head);
     out[head] = '/';
     memcpy(out + head + 1, name, tail + 1);
     return true;
@@ -777,8 +785,7 @@ static size_t vts__pc_skip_blanks(const char *text, size_t length, size_t at)
 
 static size_t vts__pc_line_end(const char *text, size_t length, size_t at)
 {
-    const char *end = at < length ? (const char *)memchr(text + at, '\n', length - at)
-                                  : NULL;
+    const char *end = (const char *)memchr(text + at, '\n', length - at);
     return end != NULL ? (size_t)(end - text) : length;
 }
 
@@ -819,7 +826,8 @@ static bool vts__pc_parse_integer(const char *text, size_t length, int64_t *valu
     bool negative = at < length && text[at] == '-';
     uint64_t size;
 
-    if (!vts__pc_parse_last(text, length, at + negative, &size) || size > INT64_MAX) return false;
+    if (!vts__pc_parse_last(text, length, at + negative, &size)) return false;
+    if (size > INT64_MAX) return false;
     *value = negative ? -(int64_t)size : (int64_t)size;
     return true;
 }
@@ -865,6 +873,12 @@ static bool vts__pc_parse_name(const char *text, size_t length, const char *pref
     if (length - at != tail || memcmp(text + at, suffix, tail) != 0) return false;
     *number = (uint32_t)value;
     return true;
+}
+
+/* The number of a name that was listed for it: prefix and digits. */
+static uint32_t vts__pc_number_in(const char *name, const char *prefix)
+{
+    return (uint32_t)strtoul(name + strlen(prefix), NULL, 10);
 }
 
 /* "0-3,8" into a bitmap; blanks and newlines may follow. False, and set undefined, on
@@ -1673,12 +1687,11 @@ static int vts__pc_realpath(vts_pcmon *m, const char *directory, const char *nam
                             char out[VTS__PC_PATH])
 {
     char path[VTS__PC_PATH];
-    int error = -ENAMETOOLONG;
+    int error;
 
     out[0] = '\0';
-    if (vts__pc_join(path, directory, name)) {
-        error = m->io.realpath(m->io.user, path, out, VTS__PC_PATH);
-    }
+    (void)vts__pc_join(path, directory, name);
+    error = m->io.realpath(m->io.user, path, out, VTS__PC_PATH);
     if (error < 0) out[0] = '\0';
     return error;
 }
@@ -1697,29 +1710,32 @@ static int64_t vts__pc_file_read(vts_pcmon *m, vts__pc_file *file, char *out, si
     return vts__pc_pread(m, file->fd, out, size);
 }
 
-static bool vts__pc_widen_buffer(vts_pcmon *m)
+static int vts__pc_widen_buffer(vts_pcmon *m)
 {
     size_t wider = m->buffer_size * 2;
     char *memory;
 
-    if (wider > VTS__PC_MAX_BUFFER) return false;
+    if (wider > VTS__PC_MAX_BUFFER) return -EFBIG;
     memory = (char *)vts__pc_alloc(&m->allocator, wider);
-    if (memory == NULL) return false;
+    if (memory == NULL) return -ENOMEM;
     vts__pc_free(&m->allocator, m->buffer, m->buffer_size);
     m->buffer = memory;
     m->buffer_size = wider;
-    return true;
+    return 0;
 }
 
 /* A whole file into m->buffer with one read, so that it is of one moment: the buffer
-   grows once and stays. What is longer than VTS__PC_MAX_BUFFER is cut. */
+   grows once and stays. A file that may go on is an error: a number cut short would be
+   another number. */
 static int64_t vts__pc_file_read_all(vts_pcmon *m, vts__pc_file *file)
 {
-    int64_t got;
+    int64_t got = vts__pc_file_read(m, file, m->buffer, m->buffer_size);
 
-    do {
+    while (got == (int64_t)m->buffer_size) {
+        int error = vts__pc_widen_buffer(m);
+        if (error < 0) return error;
         got = vts__pc_file_read(m, file, m->buffer, m->buffer_size);
-    } while (got == (int64_t)m->buffer_size && vts__pc_widen_buffer(m));
+    }
     return got;
 }
 
@@ -1804,7 +1820,7 @@ static hwloc_obj_t vts__pc_package_of(hwloc_topology_t topology, hwloc_obj_t obj
 {
     if (object == NULL) return NULL;
     if (object->cpuset == NULL) object = hwloc_get_non_io_ancestor_obj(topology, object);
-    if (object == NULL || object->type == HWLOC_OBJ_PACKAGE) return object;
+    if (object->type == HWLOC_OBJ_PACKAGE) return object;
     return hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_PACKAGE, object);
 }
 
@@ -1926,7 +1942,7 @@ static int vts__pc_set_xml(hwloc_topology_t topology, const char *xml)
 {
     size_t length = strlen(xml);
     if (xml[0] != '<') return hwloc_topology_set_xml(topology, xml);
-    if (length >= INT_MAX) return -1;
+    if (length > VTS__PC_MAX_XML) return -1;
     return hwloc_topology_set_xmlbuffer(topology, xml, (int)length + 1);
 }
 
@@ -2159,10 +2175,8 @@ static bool vts__pc_take_name(void *context, const char *name)
         !vts__pc_parse_name(name, length, names->prefix, names->suffix, &number)) {
         return true;
     }
-    grown = names->count >= VTS__PC_MAX_SENSORS
-                ? NULL
-                : vts__pc_grow(&names->find->monitor->allocator, names->name,
-                               VTS__PC_NAME, names->count, &names->capacity);
+    grown = vts__pc_grow(&names->find->monitor->allocator, names->name, VTS__PC_NAME,
+                         names->count, &names->capacity);
     if (grown == NULL) {
         vts__pc_find_failed(names->find, -ENOMEM);
         return false;
@@ -2214,7 +2228,8 @@ static bool vts__pc_find_home(vts__pc_find *f, const char *directory, const char
     int error = vts__pc_find_link(f, directory, name, home);
 
     if (vts__pc_is_passing(error)) return false;
-    return error == 0 || vts__pc_join(home, directory, name);
+    if (error < 0) (void)vts__pc_join(home, directory, name);
+    return true;
 }
 
 static void vts__pc_list_names(vts__pc_names *names, const char *directory)
@@ -2308,14 +2323,12 @@ static vts__pc_sensor *vts__pc_add(vts__pc_find *f, const vts__pc_text *text,
                                    vts_pc_kind kind, vts__pc_reader reader)
 {
     const vts_allocator *allocator = &f->monitor->allocator;
-    vts__pc_sensor *list = NULL, *s;
+    vts__pc_sensor *list, *s;
 
-    if (f->count < VTS__PC_MAX_SENSORS) {
-        list = (vts__pc_sensor *)vts__pc_grow(allocator, f->sensor, sizeof *list, f->count,
-                                              &f->capacity);
-    }
-    if (list != NULL) f->sensor = list;
+    list = (vts__pc_sensor *)vts__pc_grow(allocator, f->sensor, sizeof *list, f->count,
+                                          &f->capacity);
     if (list != NULL) {
+        f->sensor = list;
         s = &f->sensor[f->count];
         vts__pc_reset_sensor(s);
         if (vts__pc_keep_text(allocator, s, text)) {
@@ -2464,9 +2477,8 @@ static double vts__pc_limit(vts__pc_find *f, const char *directory, const char *
 {
     char name[VTS__PC_NAME];
     int64_t value;
-    int length = snprintf(name, sizeof name, "%s_%s", attribute, suffix);
 
-    if (length < 0 || (size_t)length >= sizeof name) return VTS__PC_NAN;
+    (void)snprintf(name, sizeof name, "%s_%s", attribute, suffix);
     if (!vts__pc_find_integer(f, directory, name, &value)) return VTS__PC_NAN;
     if (value > 200000 || value <= -273000) return VTS__PC_NAN;
     return (double)value / 1000.0;
@@ -2530,7 +2542,7 @@ static void vts__pc_add_input(vts__pc_chip *chip, const char *name)
         chip->known = false;
         return;
     }
-    if (!vts__pc_join(path, chip->directory, name)) return;
+    (void)vts__pc_join(path, chip->directory, name);
     s = vts__pc_add(chip->find, &text, VTS_PC_KIND_TEMPERATURE, VTS__PC_READ_TEMPERATURE);
     if (s == NULL) return;
     s->source = vts__pc_hwmon_source(chip->name, label);
@@ -2635,7 +2647,7 @@ static vts__pc_place vts__pc_place_local(vts__pc_find *f, const char *home)
         return place;
     }
     length = vts__pc_detail(f, vts__pc_slurp(m, home, "local_cpulist", text, sizeof text));
-    if (length > 0 && vts__pc_parse_cpulist(text, (size_t)length, set)) {
+    if (length >= 0 && vts__pc_parse_cpulist(text, (size_t)length, set)) {
         place = vts__pc_place_cpuset(m->topology, set);
     }
     hwloc_bitmap_free(set);
@@ -2756,7 +2768,7 @@ static void vts__pc_map_device(vts__pc_find *f, const vts__pc_chip *chip, uint32
     hwloc_obj_t device = NULL;
     uint32_t i;
 
-    if (name != NULL && topology != NULL) {
+    if (name != NULL) {
         device = hwloc_get_pcidev_by_busidstring(topology, name);
         place = device != NULL ? vts__pc_somewhere(device, VTS_PC_OBJECT_DEVICE,
                                                    "PCI device with this address")
@@ -2828,8 +2840,8 @@ static void vts__pc_visit_hwmon(vts__pc_find *f, const char *class_directory,
     uint32_t first = f->count;
     vts__pc_chip chip;
 
-    if (!vts__pc_join(directory, class_directory, name)) return;
-    if (!vts__pc_join(device, directory, "device")) return;
+    (void)vts__pc_join(directory, class_directory, name);
+    (void)vts__pc_join(device, directory, "device");
     chip.find = f;
     chip.known = true;
     if (!vts__pc_find_chip(&chip, class_directory, name, directory, device)) return;
@@ -2862,8 +2874,8 @@ static void vts__pc_visit_zone(vts__pc_find *f, const char *class_directory,
     vts__pc_text text = {"thermal", home, "temp", type, path, ""};
     vts__pc_sensor *s;
 
-    if (!vts__pc_join(directory, class_directory, name)) return;
-    if (!vts__pc_join(path, directory, "temp")) return;
+    (void)vts__pc_join(directory, class_directory, name);
+    (void)vts__pc_join(path, directory, "temp");
     if (!vts__pc_find_home(f, class_directory, name, home)) return;
     if (vts__pc_is_known_home(f, home)) return;
     if (!vts__pc_find_name(f, directory, "type", type, sizeof type)) return;
@@ -2943,8 +2955,8 @@ static void vts__pc_visit_rapl(vts__pc_find *f, const char *class_directory,
     bool subordinate;
     vts__pc_place place;
 
-    if (!vts__pc_join(directory, class_directory, name)) return;
-    if (!vts__pc_join(path, directory, "energy_uj")) return;
+    (void)vts__pc_join(directory, class_directory, name);
+    (void)vts__pc_join(path, directory, "energy_uj");
     if (!vts__pc_find_name(f, directory, "name", zone, sizeof zone) || zone[0] == '\0') return;
     place = vts__pc_place_zone(f, name, zone, &subordinate, &own_index);
     s = vts__pc_add(f, &text, VTS_PC_KIND_ENERGY, VTS__PC_READ_ENERGY);
@@ -3082,10 +3094,10 @@ static void vts__pc_visit_cpu(vts__pc_find *f, const char *cpu_directory,
                               const char *name)
 {
     char directory[VTS__PC_PATH];
-    uint32_t cpu;
+    uint32_t cpu = vts__pc_number_in(name, "cpu");
 
-    if (!vts__pc_parse_name(name, strlen(name), "cpu", "", &cpu)) return;
-    if (cpu > VTS__PC_MAX_CPU || !vts__pc_join(directory, cpu_directory, name)) return;
+    if (cpu > VTS__PC_MAX_CPU) return;
+    (void)vts__pc_join(directory, cpu_directory, name);
     vts__pc_find_frequency(f, directory, name, cpu);
     vts__pc_find_throttle(f, directory, cpu);
 }
@@ -3098,11 +3110,10 @@ static void vts__pc_visit_node(vts__pc_find *f, const char *node_directory,
     char directory[VTS__PC_PATH], path[VTS__PC_PATH];
     vts__pc_text text = {"node", directory, "meminfo", name, path, ""};
     vts__pc_sensor *s;
-    uint32_t node, leader = f->count;
+    uint32_t node = vts__pc_number_in(name, "node"), leader = f->count;
 
-    if (!vts__pc_parse_name(name, strlen(name), "node", "", &node)) return;
-    if (!vts__pc_join(directory, node_directory, name)) return;
-    if (!vts__pc_join(path, directory, "meminfo")) return;
+    (void)vts__pc_join(directory, node_directory, name);
+    (void)vts__pc_join(path, directory, "meminfo");
     s = vts__pc_add(f, &text, VTS_PC_KIND_MEMORY_TOTAL, VTS__PC_READ_NODE);
     if (s == NULL) return;
     s->own_index = node;
@@ -3161,7 +3172,7 @@ static void vts__pc_find_hwloc_nodes(vts__pc_find *f)
     for (i = 0; i < count; i++) {
         hwloc_obj_t node = vts__pc_by_rank(topology, VTS_PC_OBJECT_NUMA_NODE, i);
         vts__pc_sensor *s;
-        if (node->attr == NULL || node->attr->numanode.local_memory == 0) continue;
+        if (node->attr->numanode.local_memory == 0) continue;
         (void)snprintf(name, sizeof name, "node%u", node->os_index);
         s = vts__pc_add(f, &text, VTS_PC_KIND_MEMORY_TOTAL, VTS__PC_READ_NONE);
         if (s == NULL) return;
@@ -3185,23 +3196,19 @@ static void vts__pc_find_all(vts__pc_find *f)
     const char *sysfs = f->monitor->sysfs;
     char directory[VTS__PC_PATH];
 
-    if (vts__pc_join(directory, sysfs, "class/hwmon")) {
-        vts__pc_for_each(f, directory, "hwmon", "", vts__pc_visit_hwmon);
-    }
-    /* A zone may be a chip's that was left out. */
-    if (!f->incomplete && vts__pc_join(directory, sysfs, "class/thermal")) {
+    (void)vts__pc_join(directory, sysfs, "class/hwmon");
+    vts__pc_for_each(f, directory, "hwmon", "", vts__pc_visit_hwmon);
+    if (!f->incomplete) { /* else a zone may be a chip's that was left out */
+        (void)vts__pc_join(directory, sysfs, "class/thermal");
         vts__pc_for_each(f, directory, "thermal_zone", "", vts__pc_visit_zone);
         vts__pc_map_package_zones(f);
     }
-    if (vts__pc_join(directory, sysfs, "class/powercap")) {
-        vts__pc_for_each(f, directory, "intel-rapl:", NULL, vts__pc_visit_rapl);
-    }
-    if (vts__pc_join(directory, sysfs, "devices/system/cpu")) {
-        vts__pc_for_each(f, directory, "cpu", "", vts__pc_visit_cpu);
-    }
-    if (vts__pc_join(directory, sysfs, "devices/system/node")) {
-        vts__pc_find_nodes(f, directory);
-    }
+    (void)vts__pc_join(directory, sysfs, "class/powercap");
+    vts__pc_for_each(f, directory, "intel-rapl:", NULL, vts__pc_visit_rapl);
+    (void)vts__pc_join(directory, sysfs, "devices/system/cpu");
+    vts__pc_for_each(f, directory, "cpu", "", vts__pc_visit_cpu);
+    (void)vts__pc_join(directory, sysfs, "devices/system/node");
+    vts__pc_find_nodes(f, directory);
     vts__pc_find_cpus(f);
 }
 
@@ -3312,7 +3319,6 @@ static bool vts__pc_reserve(vts_pcmon *m, uint32_t more)
     uint32_t wanted = m->sensor_count + more;
     void *sensor, *readings, *cpu;
 
-    if (wanted > VTS__PC_MAX_SENSORS) return false;
     sensor = vts__pc_widen(allocator, m->sensor, sizeof *m->sensor, m->sensor_count, wanted,
                            &m->sensor_capacity);
     if (sensor == NULL) return false;
@@ -3407,15 +3413,14 @@ static void vts__pc_place_lost(vts_pcmon *m, const vts__pc_find *f, const bool *
 static void vts__pc_annotate(hwloc_obj_t object, const vts__pc_sensor *s)
 {
     char value[VTS__PC_PATH];
-    int length;
 
     if (object == NULL || s->reader == VTS__PC_READ_STAT ||
         s->reader == VTS__PC_READ_NODE || s->reader == VTS__PC_READ_NONE || s->part > 0) {
         return;
     }
-    length = snprintf(value, sizeof value, "%s/%s %s", vts__pc_last_part(s->text.home),
-                      s->text.attribute, s->text.label);
-    if (length > 0) (void)hwloc_obj_add_info(object, "VtsSensor", value);
+    (void)snprintf(value, sizeof value, "%s/%s %s", vts__pc_last_part(s->text.home),
+                   s->text.attribute, s->text.label);
+    (void)hwloc_obj_add_info(object, "VtsSensor", value);
 }
 
 /* A new topology becomes public, with its sensors written on it if it is the monitor's:
@@ -3612,26 +3617,37 @@ static bool vts__pc_energy_step(const vts__pc_sensor *s, uint64_t raw, uint64_t 
     return true;
 }
 
+/* A counter that stands still says that a part is switched off; a package that runs this
+   program uses something, so that its counter does not count. */
+static vts_pc_state vts__pc_power_state(const vts__pc_sensor *s, double power)
+{
+    if (power == 0) return s->subordinate ? VTS_PC_VALID : VTS_PC_IMPLAUSIBLE;
+    return power <= VTS__PC_MAX_POWER ? VTS_PC_VALID : VTS_PC_IMPLAUSIBLE;
+}
+
 static void vts__pc_accept_energy(vts__pc_sensor *s, const char *text, size_t length,
                                   uint64_t now_ns)
 {
     uint64_t raw, step = 0, gap = now_ns - s->last_at_ns;
     double power = VTS__PC_NAN;
     vts_pc_state state = VTS_PC_NOT_YET;
+    bool known, waiting;
 
     if (!vts__pc_parse_counter(text, length, &raw)) {
         vts__pc_set_all(s, VTS_PC_MALFORMED);
         return;
     }
-    if (vts__pc_energy_step(s, raw, gap, &step) && gap > 0) {
+    known = vts__pc_energy_step(s, raw, gap, &step);
+    waiting = known && step == 0 && gap < VTS__PC_ENERGY_STEP; /* for the next step */
+    if (known && !waiting && gap > 0) {
         power = (double)step * 1000.0 / (double)gap; /* uJ/ns is kW */
-        state = power <= VTS__PC_MAX_POWER ? VTS_PC_VALID : VTS_PC_IMPLAUSIBLE;
+        state = vts__pc_power_state(s, power);
     }
     if (s->total == 0) s->total = raw;
     else if (state != VTS_PC_IMPLAUSIBLE) s->total += step;
     s->counting = true;
     s->last_raw = raw;
-    s->last_at_ns = now_ns;
+    if (!waiting) s->last_at_ns = now_ns;
     vts__pc_set_part(s, 0, VTS_PC_VALID, (double)s->total / 1000000.0);
     vts__pc_set_part(s, 1, state, power);
 }
@@ -3659,14 +3675,16 @@ static void vts__pc_accept_node(vts__pc_sensor *s, const char *text, size_t leng
 {
     static const char *const key[VTS__PC_PARTS] = {"MemTotal", "MemFree", "MemUsed"};
     char prefix[32];
-    double bytes = 0;
+    double bytes = 0, total = VTS__PC_NAN;
     int i;
 
     (void)snprintf(prefix, sizeof prefix, "Node %u ", (unsigned)s->own_index);
     for (i = 0; i < VTS__PC_PARTS; i++) {
         vts_pc_state state = vts__pc_parse_memory(text, length, prefix, key[i], &bytes);
-        vts__pc_set_part(s, i, state == VTS_PC_UNSUPPORTED ? VTS_PC_MALFORMED : state,
-                         bytes);
+        if (state == VTS_PC_UNSUPPORTED) state = VTS_PC_MALFORMED;
+        if (state == VTS_PC_VALID && bytes > total) state = VTS_PC_IMPLAUSIBLE;
+        vts__pc_set_part(s, i, state, bytes);
+        total = s->value[0];
     }
 }
 
@@ -3686,10 +3704,8 @@ static void vts__pc_accept(vts_pcmon *m, vts__pc_sensor *s, const char *text, si
     case VTS__PC_READ_COUNT:
         vts__pc_accept_count(s, text, length);
         break;
-    case VTS__PC_READ_NODE:
+    default: /* VTS__PC_READ_NODE; see vts__pc_has_file */
         vts__pc_accept_node(s, text, length);
-        break;
-    default:
         break;
     }
 }
@@ -3789,8 +3805,7 @@ static void vts__pc_settle_unread(vts_pcmon *m)
     for (i = 0; i < m->sensor_count; i++) {
         vts__pc_sensor *s = &m->sensor[i];
         if (s->leader != i || s->pass == m->pass || s->gone) continue;
-        if (s->reader == VTS__PC_READ_NONE) continue;
-        if (!s->wanted) vts__pc_set_all(s, VTS_PC_DISABLED);
+        if (s->reader != VTS__PC_READ_NONE) vts__pc_set_all(s, VTS_PC_DISABLED);
     }
 }
 
@@ -4766,7 +4781,7 @@ static void vts__pc_schedule(vts_pcmon *m, uint64_t started_ns)
 
 static bool vts__pc_take(vts_word *flag)
 {
-    return vts__load_rlx(flag) != 0 && vts__xchg_acq_rel(flag, 0) != 0;
+    return vts__xchg_acq_rel(flag, 0) != 0;
 }
 
 /* What is to be done now: a pass if its deadline has come, if somebody waits, or if it
@@ -4866,9 +4881,16 @@ static void vts__pc_default_desc(vts_pcmon_desc *desc)
 }
 
 #ifdef VTS_SINGLE_THREADED
-static const bool vts__pc_has_threads = false;
+static bool vts__pc_may_start(const vts_pcmon_desc *desc)
+{
+    return desc->manual_tick; /* there is no other thread */
+}
 #else
-static const bool vts__pc_has_threads = true;
+static bool vts__pc_may_start(const vts_pcmon_desc *desc)
+{
+    (void)desc;
+    return true;
+}
 #endif
 
 /* A desc with its defaults: 0, or -EINVAL. */
@@ -4890,7 +4912,7 @@ static int vts__pc_check_desc(const vts_pcmon_desc *desc)
         return -EINVAL;
     }
     if (desc->allocator != NULL && desc->allocator->alloc == NULL) return -EINVAL;
-    return desc->manual_tick || vts__pc_has_threads ? 0 : -EINVAL;
+    return vts__pc_may_start(desc) ? 0 : -EINVAL;
 }
 
 /* The root given, else that of hwloc's test trees, else the system's. */
@@ -4902,7 +4924,7 @@ static int vts__pc_root(char out[VTS__PC_ROOT], const char *given, const char *n
     if (given != NULL && given[0] == '\0') return -EINVAL;
     if (given != NULL) length = snprintf(out, VTS__PC_ROOT, "%s", given);
     else length = snprintf(out, VTS__PC_ROOT, "%s/%s", base != NULL ? base : "", name);
-    return length >= 0 && length < VTS__PC_ROOT ? 0 : -ENAMETOOLONG;
+    return (unsigned)length < VTS__PC_ROOT ? 0 : -ENAMETOOLONG;
 }
 
 static int vts__pc_take_names(vts_pcmon *m, const vts_pcmon_desc *desc)
@@ -4961,36 +4983,26 @@ static int vts__pc_take_topology(vts_pcmon *m)
     return m->native ? 0 : vts__pc_prepare_topology(m, &m->prepared);
 }
 
-/* -ENOMEM or -EINVAL for what vts_pool_init says. */
-static int vts__pc_make_pool(vts_pool *pool, const vts_pool_desc *desc)
-{
-    int error = vts_pool_init(pool, desc);
-    if (error == VTS_OK) return 0;
-    return error == VTS_E_MEMORY ? -ENOMEM : -EINVAL;
-}
-
 /* As many shares as waiters, and one for the pass: each may hold another pass's. */
 static int vts__pc_make_pools(vts_pcmon *m)
 {
     vts_pool_desc desc = {0};
-    int error;
 
     desc.allocator = &m->allocator;
     desc.item_size = sizeof(vts__pc_share);
     desc.capacity = m->desc.waiters + 1;
     desc.first = 1;
     desc.cache = -1;
-    error = vts__pc_make_pool(&m->shares, &desc);
-    if (error < 0) return error;
+    if (vts_pool_init(&m->shares, &desc) != VTS_OK) return -ENOMEM;
     desc.item_size = sizeof(vts__pc_waiter);
     desc.source = true;
     desc.capacity = m->desc.waiters;
     desc.first = 0;
     desc.cache = 0;
     desc.run_continuations_asynchronously = m->desc.scheduler;
-    error = vts__pc_make_pool(&m->pool, &desc);
-    if (error < 0) (void)vts_pool_destroy(&m->shares);
-    return error;
+    if (vts_pool_init(&m->pool, &desc) == VTS_OK) return 0;
+    (void)vts_pool_destroy(&m->shares);
+    return -ENOMEM;
 }
 
 /* VTS_E_BUSY while results are to be taken; a share is out only as long as a source. */
@@ -5365,17 +5377,19 @@ static void vts__pc_collect(const vts_pcmon *m, vts_pc_object_type type, vts_pc_
     }
 }
 
-/* Adds a die's reading to its package's: the highest temperature, the sum of the rest. */
+/* Adds a die's reading to its package's: the highest temperature of those that answered,
+   the sum of the rest if all did. */
 static void vts__pc_roll_up(vts_pc_reading *package, const vts_pc_reading *die)
 {
+    bool valid = die->state == VTS_PC_VALID;
+
     if (package->sensor == VTS_PC_NO_INDEX) {
         *package = *die;
-    } else if (package->state != VTS_PC_VALID || die->state != VTS_PC_VALID) {
-        if (die->state != VTS_PC_VALID && package->state == VTS_PC_VALID) *package = *die;
-    } else if (die->kind != VTS_PC_KIND_TEMPERATURE) {
-        package->value += die->value;
-    } else if (die->value > package->value) {
-        *package = *die;
+    } else if (die->kind == VTS_PC_KIND_TEMPERATURE) {
+        if (valid && !(package->value >= die->value)) *package = *die;
+    } else if (package->state == VTS_PC_VALID) {
+        if (valid) package->value += die->value;
+        else *package = *die;
     }
 }
 
@@ -5450,7 +5464,7 @@ static vts_pc_reading vts__pc_reading_of(const vts_pcmon *m, hwloc_obj_t object,
     vts_pc_reading best = vts__pc_no_reading(kind);
     uint32_t i;
 
-    for (i = 0; i < m->reading_count && object != NULL; i++) {
+    for (i = 0; i < m->reading_count; i++) {
         const vts__pc_sensor *s = &m->sensor[i];
         if (s->object != object || s->kind != kind || s->subordinate) continue;
         if (vts__pc_is_better(m, i, &best)) best = m->readings[i];
