@@ -17,6 +17,7 @@ static job jobs[POSTERS][EACH];
 static int ran[POSTERS];   /* how many of each: they run in order; drainers' alone */
 static int posts[POSTERS]; /* of each thread; 0: it drains */
 static int drains;
+static int failures; /* of weak swaps, per thread */
 
 static void run_job(vts_work *work)
 {
@@ -150,6 +151,7 @@ static void run(const char *name, void (*thread)(int id), void (*finish)(void),
     scenario.setup = setup;
     scenario.thread = thread;
     scenario.finish = finish;
+    scenario.spurious = failures;
     x_explore(&scenario);
 }
 
@@ -165,5 +167,10 @@ int main(int argc, char **argv)
     run("posted again by what runs", post_again, finish_again, (int[]){0, 0}, 2, 0);
     run("posted again by what runs, twice", post_again, finish_again, (int[]){0, 0, 0}, 3,
         0);
+    failures = 1; /* a drain whose swap fails is told that another is going on */
+    run("two posters, weak swaps", post_or_try, finish_tried, (int[]){2, 2}, 2, 0);
+    run("three posters, weak swaps", post_or_try, finish_tried, (int[]){1, 1, 1}, 3, 0);
+    run("two posters and a drainer, weak swaps", post_or_try, finish_tried,
+        (int[]){1, 1, 0}, 3, 1);
     return x_status();
 }

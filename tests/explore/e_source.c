@@ -1,5 +1,6 @@
-/* Sources: every two calls from two threads over every state, and what three threads do
-   to one. Outcomes must be those of a sequential order of the calls. */
+/* Sources and value tasks: every two calls from two threads over every state, and what
+   three threads do to one. Outcomes must be those of a sequential order of the calls.
+   With --long three threads do every three calls to every kind of source. */
 #define VTS__TOKEN_MASK ((vts_word)0x60) /* three generations: the next one wraps */
 #include "tests/explore/shipped.h"
 
@@ -10,15 +11,24 @@ typedef struct trio {
 VTS_DECLARE_VALUETASK(trio, trio);
 
 // ----------------------------------------------------------------------------------
-// The source, of four kinds
+// The source, of six kinds
 // ----------------------------------------------------------------------------------
 
-typedef enum kind { BARE, POOLED, BARE_ASYNC, POOLED_ASYNC, KINDS } kind;
-static const char *const kind_name[] = {"bare", "pooled", "bare async", "pooled async"};
+typedef enum kind {
+    BARE,
+    POOLED,
+    BARE_ASYNC,
+    POOLED_ASYNC,
+    BARE_TYPED,
+    POOLED_TYPED,
+    KINDS
+} kind;
+static const char *const kind_name[] = {"bare",         "pooled",     "bare async",
+                                        "pooled async", "bare typed", "pooled typed"};
 
-static VTS_POOL_STORAGE(storage, vts_source, 1);
+static VTS_POOL_STORAGE(storage, trio_source, 1);
 static vts_pool pool;
-static vts_source bare;
+static trio_source bare; /* of which the others use the core */
 static vts_source_ops async_ops;
 static vts_run_queue queue;
 
@@ -27,7 +37,46 @@ static vts_source *source;      /* the one of the start state */
 static vts_token token, before; /* its operation, and the one before */
 static x_word handed;           /* an operation that a thread gave to another */
 
-static bool is_pooled(void) { return of == POOLED || of == POOLED_ASYNC; }
+static bool is_pooled(void)
+{
+    return of == POOLED || of == POOLED_ASYNC || of == POOLED_TYPED;
+}
+
+static bool is_typed(void) { return of == BARE_TYPED || of == POOLED_TYPED; }
+static trio_source *typed(void) { return (trio_source *)(void *)source; }
+static trio trio_of(long i) { return (trio){{i, 10 * i, 100 * i}}; }
+
+static int set_result(vts_token t, long result)
+{
+    trio value = trio_of(result);
+
+    if (is_typed()) return trio_set_result(typed(), t, &value);
+    return vts_source_set_result(source, t, result);
+}
+
+/* Through the handle. */
+static int task_get_result(vts_token t, long *result)
+{
+    trio value = trio_of(0);
+    intptr_t word = 0;
+    int code;
+
+    if (is_typed()) code = trio_get_result(trio_valuetask_of(typed(), t), &value);
+    else code = vts_valuetask_get_result(vts_valuetask_of(source, t), &word);
+    *result = is_typed() ? value.part[0] : (long)word;
+    x_check(value.part[1] == 10 * value.part[0] && value.part[2] == 100 * value.part[0]);
+    return code;
+}
+
+/* Of a typed source a word cannot hold the result. */
+static int get_result(vts_token t, long *result)
+{
+    intptr_t word = 0;
+    int code = vts_source_get_result(source, t, is_typed() ? NULL : &word);
+
+    *result = (long)word;
+    return code;
+}
 
 /* What a thread works on: the operation it started last. Only its own. */
 typedef struct view {
@@ -46,17 +95,18 @@ typedef struct waiter {
 } waiter;
 static waiter waiters[1 + X_THREADS];
 #define TAKEN 8
+#define WORKED 7
 
 static void runs(void *arg)
 {
     const waiter *w = (const waiter *)arg;
-    intptr_t result = 0;
+    long result = 0;
     int code;
 
     x_call();
     x_check(x_count(w->slot, 1) == 1);
     if (!w->takes) return;
-    code = vts_source_get_result(source, w->token, &result);
+    code = task_get_result(w->token, &result);
     x_count(TAKEN + w->slot, code == VTS_OK ? result : code);
 }
 
@@ -86,27 +136,38 @@ typedef enum op {
     STALE_GET_RESULT,
     SET_RESULT_DEEP,   /* at the depth limit: the continuation waits on this thread */
     ON_COMPLETED_DEEP,
-    PAIR_OPS,          /* above: what pairs and triples are made of */
-    RENT_AWAITED = PAIR_OPS,
-    HAND_OVER,         /* the operation to another thread */
+    TRIPLE_OPS,        /* above: what triples are made of */
+    VERSION = TRIPLE_OPS,
+    RENT_AWAITED,
+    POST,              /* work that has no source */
+    IS_EMPTY,
+    TASK_GET_STATUS,   /* the rest through the handle */
+    TASK_GET_RESULT,
+    TASK_ON_COMPLETED,
+    TASK_UNREGISTER,
+    PAIR_OPS,          /* above: what pairs are made of */
+    HAND_OVER = PAIR_OPS, /* the operation to another thread */
     SET_HANDED,        /* which completes it */
     OPS
 } op;
 
 static const char *const op_name[] = {
-    "",          "set_result",   "set_error",         "set_canceled",
-    "begin_end", "end",          "get_status",        "get_result",
-    "await",     "await_take",   "await_posted",      "unregister",
-    "forget",    "abandon",      "reset",             "rent",
-    "drain",     "stale_result", "stale_get",         "set_result_deep",
-    "await_deep", "rent_awaited", "hand_over",        "set_handed"};
+    "",           "set_result",      "set_error",    "set_canceled",
+    "begin_end",  "end",             "get_status",   "get_result",
+    "await",      "await_take",      "await_posted", "unregister",
+    "forget",     "abandon",         "reset",        "rent",
+    "drain",      "stale_result",    "stale_get",    "set_result_deep",
+    "await_deep", "version",         "rent_awaited", "post",
+    "is_empty",   "task_get_status", "task_get",     "task_await",
+    "task_unregister", "hand_over",  "set_handed"};
 
-static int do_get_result(vts_token which)
+static int do_get_result(op o, vts_token which)
 {
-    intptr_t result = 0;
-    int code = vts_source_get_result(source, which, &result);
+    long result;
+    int code = o == TASK_GET_RESULT ? task_get_result(which, &result)
+                                    : get_result(which, &result);
 
-    x_note("result", (long)result);
+    x_note("result", result);
     return code;
 }
 
@@ -119,7 +180,7 @@ static int do_deep(op o)
 
     self->depth = VTS__INLINE_LIMIT;
     if (o == SET_RESULT_DEEP) {
-        code = vts_source_set_result(source, mine()->token, 77);
+        code = set_result(mine()->token, 77);
     } else {
         w->takes = true;
         w->token = mine()->token;
@@ -140,17 +201,25 @@ static int do_register(op o)
     w->takes = o == ON_COMPLETED_TAKE;
     w->token = mine()->token;
     if (o == ON_COMPLETED_POSTED) vts_scheduler_set_current(&queue.scheduler);
-    code = vts_source_on_completed(source, mine()->token, runs, w, flags);
+    if (o != TASK_ON_COMPLETED) {
+        code = vts_source_on_completed(source, w->token, runs, w, flags);
+    } else if (is_typed()) {
+        code = trio_on_completed(trio_valuetask_of(typed(), w->token), runs, w, flags);
+    } else {
+        code = vts_valuetask_on_completed(vts_valuetask_of(source, w->token), runs, w, flags);
+    }
     vts_scheduler_set_current(NULL);
     return code;
 }
 
-/* Only who has begun may end. */
+/* Only who has begun may end. The result is written in place where late readers cannot
+   look at it meanwhile: of a pooled source. */
 static int do_begin(vts_token which)
 {
     int code = vts_source_begin_result(source, which);
 
     if (code != VTS_OK) return code;
+    if (of == POOLED_TYPED) typed()->value = trio_of(9);
     x_call();
     x_note("end", vts_source_end_result(source, which));
     return code;
@@ -162,7 +231,9 @@ static int do_start(op o)
     int code = VTS_OK;
 
     if (o == RESET) {
-        code = vts_source_reset(source, &next);
+        code = is_typed() ? trio_reset(typed(), &next) : vts_source_reset(source, &next);
+    } else if (o == RENT && is_typed()) {
+        if (trio_rent(&pool, &next, VTS_HERE) == NULL) code = VTS_E_EXHAUSTED;
     } else if (o == RENT) {
         if (vts_pool_rent(&pool, &next) == NULL) code = VTS_E_EXHAUSTED;
     } else {
@@ -182,30 +253,67 @@ static int do_set_handed(void)
     return t != 0 ? vts_source_set_result(source, t, 88) : 1;
 }
 
+/* Work of the thread's own. */
+static vts_work works[X_THREADS];
+
+static void count_work(vts_work *work)
+{
+    x_call();
+    x_count(WORKED, work != NULL);
+}
+
+static int do_post(void)
+{
+    works[x_now].run = count_work;
+    vts_scheduler_post(&queue.scheduler, &works[x_now]);
+    return VTS_OK;
+}
+
+static int do_task(op o, vts_token t)
+{
+    if (o == TASK_GET_STATUS) {
+        return is_typed() ? trio_get_status(trio_valuetask_of(typed(), t))
+                          : vts_valuetask_get_status(vts_valuetask_of(source, t));
+    }
+    if (o == TASK_UNREGISTER) {
+        return is_typed() ? trio_unregister(trio_valuetask_of(typed(), t))
+                          : vts_valuetask_unregister(vts_valuetask_of(source, t));
+    }
+    return is_typed() ? trio_forget(trio_valuetask_of(typed(), t))
+                      : vts_valuetask_forget(vts_valuetask_of(source, t));
+}
+
 static int do_call(op o)
 {
     vts_token t = mine()->token;
 
     switch (o) {
-    case SET_RESULT: return vts_source_set_result(source, t, 100 + (intptr_t)(t >> 5));
+    case SET_RESULT: return set_result(t, 100 + (long)(t >> 5));
     case SET_ERROR: return vts_source_set_error(source, t, -5);
     case SET_CANCELED: return vts_source_set_canceled(source, t, 0);
     case BEGIN: return do_begin(t);
     case END_RESULT: return vts_source_end_result(source, t);
     case GET_STATUS: return vts_source_get_status(source, t);
-    case GET_RESULT: return do_get_result(t);
+    case GET_RESULT:
+    case TASK_GET_RESULT: return do_get_result(o, t);
     case ON_COMPLETED:
     case ON_COMPLETED_TAKE:
-    case ON_COMPLETED_POSTED: return do_register(o);
+    case ON_COMPLETED_POSTED:
+    case TASK_ON_COMPLETED: return do_register(o);
     case UNREGISTER: return vts_source_unregister(source, t);
-    case FORGET: return vts_valuetask_forget(vts_valuetask_of(source, t));
+    case TASK_GET_STATUS:
+    case TASK_UNREGISTER:
+    case FORGET: return do_task(o, t);
+    case VERSION: return (int)(vts_source_version(source) >> 5);
+    case POST: return do_post();
+    case IS_EMPTY: return vts_run_queue_is_empty(&queue);
     case ABANDON: return vts_source_abandon(source, t);
     case RESET:
     case RENT:
     case RENT_AWAITED: return do_start(o);
     case DRAIN: return vts_run_queue_drain(&queue);
-    case STALE_SET_RESULT: return vts_source_set_result(source, before, -1);
-    case STALE_GET_RESULT: return do_get_result(before);
+    case STALE_SET_RESULT: return set_result(before, -1);
+    case STALE_GET_RESULT: return do_get_result(o, before);
     case SET_RESULT_DEEP:
     case ON_COMPLETED_DEEP: return do_deep(o);
     case HAND_OVER: x_store(&handed, t, X_REL); return 0;
@@ -268,7 +376,7 @@ static void bring_to(state s)
         await(s == AWAITED_TAKE || s == QUEUED_TAKE, posted);
     }
     if (s == BEGUN || s == BEGUN_AWAITED) vts_source_begin_result(source, token);
-    if (s >= COMPLETED) vts_source_set_result(source, token, 42);
+    if (s >= COMPLETED) set_result(token, 42);
     if (s == COMPLETED_AWAITED) vts_run_queue_drain(&queue);
 }
 
@@ -278,24 +386,38 @@ static void bring_to(state s)
 
 static state start;
 static op program[X_THREADS][8];
+static int failures; /* of weak swaps, of each thread */
+
+static void name_all(void)
+{
+    name_source(source, "source", "word");
+    x_name(&source->result, sizeof source->result, "result", NULL);
+    if (is_typed()) x_name(&typed()->value, sizeof(trio), "value", NULL);
+    x_name(&queue.head, sizeof queue.head, "queue.head", NULL);
+    x_name(&queue.draining, sizeof queue.draining, "queue.draining", NULL);
+    x_name(&pool.head, sizeof pool.head, "pool.head", NULL);
+}
 
 static void setup(void)
 {
-    vts_pool_desc desc = {0};
+    vts_pool_desc desc = trio_pool_desc();
     int i;
 
     forget_threads();
     memset(storage, 0, sizeof storage);
     memset(&bare, 0, sizeof bare);
     handed = 0;
+    memset(works, 0, sizeof works);
     vts_run_queue_init(&queue, NULL, NULL);
+    if (!is_typed()) desc.value_offset = desc.value_size = 0;
     desc.storage = storage;
     desc.storage_size = sizeof storage;
     if (of == POOLED_ASYNC) desc.run_continuations_asynchronously = &queue.scheduler;
     vts_pool_init(&pool, &desc);
     async_ops = vts_source_ops_of(&queue.scheduler);
-    source = &bare;
-    vts_source_init(source, of == BARE_ASYNC ? &async_ops : NULL);
+    source = &bare.core;
+    if (is_typed()) trio_source_init(&bare);
+    else vts_source_init(source, of == BARE_ASYNC ? &async_ops : NULL);
     for (i = 0; i <= X_THREADS; i++) waiters[i].slot = i;
     for (i = 0; i < 3; i++) {
         if (i > 0) vts_source_abandon(source, token);
@@ -306,11 +428,7 @@ static void setup(void)
     bring_to(start);
     for (i = 0; i < X_THREADS; i++) views[i].token = token;
     registered_before -= (int)x_count(0, 0); /* that ran already */
-    name_source(source, "source", "word");
-    x_name(&source->result, sizeof source->result, "result", NULL);
-    x_name(&queue.head, sizeof queue.head, "queue.head", NULL);
-    x_name(&queue.draining, sizeof queue.draining, "queue.draining", NULL);
-    x_name(&pool.head, sizeof pool.head, "pool.head", NULL);
+    name_all();
 }
 
 static void thread(int id)
@@ -349,8 +467,9 @@ static void check_registrations(void)
 
     if (called(FORGET, VTS_OK) > 0) return;
     for (o = ON_COMPLETED; o <= ON_COMPLETED_POSTED; o++) count += called(o, VTS_OK);
-    count += called(ON_COMPLETED_DEEP, VTS_OK) + called(RENT_AWAITED, VTS_OK);
-    count += registered_before - called(UNREGISTER, VTS_OK);
+    count += called(ON_COMPLETED_DEEP, VTS_OK) + called(TASK_ON_COMPLETED, VTS_OK);
+    count += called(RENT_AWAITED, VTS_OK) + registered_before;
+    count -= called(UNREGISTER, VTS_OK) + called(TASK_UNREGISTER, VTS_OK);
     for (i = 0; i <= X_THREADS; i++) count -= x_count(i, 0);
     x_check(count == (waits ? 1 : 0));
 }
@@ -368,7 +487,8 @@ static void finish(void)
     if (is_pooled()) {
         vts_token next = token;
         bool idle = vts__phase(source->word) == VTS__IDLE;
-        if (called(FORGET, VTS_OK) > called(UNREGISTER, VTS_OK) &&
+        int taken_back = called(UNREGISTER, VTS_OK) + called(TASK_UNREGISTER, VTS_OK);
+        if (called(FORGET, VTS_OK) > taken_back &&
             (source->word & ~VTS__LOW) == token) {
             x_check(!vts__is_done(source->word)); /* it takes what comes */
         }
@@ -397,7 +517,9 @@ static const char *except(void)
 {
     if (called(DRAIN, VTS_E_BUSY) > 0) return "one drain at a time";
     if (called(RESET, VTS_E_PENDING) > 0) return "no reset while another call is under way";
-    if (called(RENT, VTS_E_EXHAUSTED) > 0) return "a pinned source is not in the pool";
+    if (called(RENT, VTS_E_EXHAUSTED) + called(RENT_AWAITED, VTS_E_EXHAUSTED) > 0) {
+        return "a pinned source is not in the pool";
+    }
     if (posted_instead()) return "completed while it was registered";
     if (x_scene->threads > 2 && called(FORGET, VTS_OK) > 0) {
         return "taken before the continuation that forgets";
@@ -421,6 +543,7 @@ static void run(const char *name, const op *a, const op *b, const op *c)
     scenario.finish = finish;
     scenario.except = except;
     scenario.linear = true;
+    scenario.spurious = failures;
     for (i = 0; i < 3 && each[i] != NULL && each[i][0] != END; i++) {
         const op *from = each[i];
         op *to = program[i];
@@ -438,33 +561,43 @@ static bool makes_sense(op o)
 {
     if (o == END_RESULT) return start == BEGUN || start == BEGUN_AWAITED;
     if (o == RESET) return !is_pooled();
-    if (o == RENT) return is_pooled();
+    if (o == RENT || o == RENT_AWAITED) return is_pooled();
     return true;
+}
+
+/* These make one attempt, which must succeed if it can: they need strong swaps. */
+static bool needs_strong(op o)
+{
+    return o == UNREGISTER || o == TASK_UNREGISTER || o == ABANDON || o == DRAIN;
 }
 
 /* Only one can end what was begun before. */
 static bool fits(op a, op b)
 {
+    if (failures > 0 && (needs_strong(a) || needs_strong(b))) return false;
     return makes_sense(a) && makes_sense(b) && !(a == END_RESULT && b == END_RESULT);
 }
 
-static void pairs(void)
+static void pairs(int weak)
 {
+    const char *swaps = weak > 0 ? ", weak swaps" : "";
     char name[128];
     op a, b;
 
+    failures = weak;
     x_group(NULL);
     for (a = SET_RESULT; a < PAIR_OPS; a++) {
         for (b = a; b < PAIR_OPS; b++) {
             if (!fits(a, b)) continue;
-            snprintf(name, sizeof name, "pair, %s, %s: %s | %s", kind_name[of],
-                     state_name[start], op_name[a], op_name[b]);
+            snprintf(name, sizeof name, "pair, %s, %s%s: %s | %s", kind_name[of],
+                     state_name[start], swaps, op_name[a], op_name[b]);
             run(name, (op[]){a, END}, (op[]){b, END}, NULL);
         }
     }
-    snprintf(name, sizeof name, "every pair of calls, %s, %s", kind_name[of],
-             state_name[start]);
+    snprintf(name, sizeof name, "every pair of calls, %s, %s%s", kind_name[of],
+             state_name[start], swaps);
     x_group(name);
+    failures = 0;
 }
 
 static void triples(void)
@@ -473,9 +606,9 @@ static void triples(void)
     op a, b, c;
 
     x_group(NULL);
-    for (a = SET_RESULT; a < PAIR_OPS; a++) {
-        for (b = a; b < PAIR_OPS; b++) {
-            for (c = b; fits(a, b) && c < PAIR_OPS; c++) {
+    for (a = SET_RESULT; a < TRIPLE_OPS; a++) {
+        for (b = a; b < TRIPLE_OPS; b++) {
+            for (c = b; fits(a, b) && c < TRIPLE_OPS; c++) {
                 if (!fits(b, c)) continue;
                 snprintf(name, sizeof name, "triple, %s, %s: %s | %s | %s",
                          kind_name[of], state_name[start], op_name[a], op_name[b],
@@ -501,6 +634,11 @@ typedef struct programs {
 } programs;
 
 static const programs longer[] = {
+    {"result, timeout, cancel", BARE, AWAITED, {{SET_RESULT}, {SET_ERROR}, {SET_CANCELED}}},
+    {"two registrations and a completion", BARE, ARMED,
+     {{ON_COMPLETED}, {ON_COMPLETED_TAKE}, {SET_RESULT}}},
+    {"completed, consumed and returned, rented", POOLED, ARMED,
+     {{SET_RESULT}, {GET_RESULT, GET_RESULT}, {RENT, SET_RESULT, GET_RESULT}}},
     {"late completers leave the next operation alone", POOLED, ARMED,
      {{SET_RESULT}, {GET_RESULT, RENT, GET_STATUS, GET_RESULT}, {SET_ERROR}}},
     {"late completers leave the next continuation alone", POOLED, ARMED,
@@ -561,8 +699,6 @@ static void run_longer(void)
 
 static trio_source wide;
 
-static trio trio_of(long i) { return (trio){{i, 10 * i, 100 * i}}; }
-
 static void setup_wide(void)
 {
     trio first = trio_of(1);
@@ -615,9 +751,11 @@ int main(int argc, char **argv)
     run_longer();
     for (of = BARE; of < KINDS; of++) {
         for (start = IDLE; start < STATES; start++) {
-            pairs();
-            triples();
+            pairs(0);
+            pairs(1);
+            if (of == BARE || of == POOLED || x_option.longer) triples();
         }
     }
+    if (!x_option.longer) printf("    --long: every three calls of the other kinds too\n");
     return x_status();
 }

@@ -6,6 +6,8 @@
 
      - which thread does the next operation
      - in weak mode, which store a load reads
+     - whether a compare-exchange fails for no reason, as one that is made of a load
+       linked and a store conditional may; as often as the scenario allows each thread
 
    MODES
    SEQ  calls (marked by x_call) are never interrupted. It collects the outcomes that
@@ -15,10 +17,10 @@
         A load may read any that its thread does not know to be overwritten; an acquire
         load then knows what the releasing thread knew. Read-modify-writes read the
         newest store and carry on the message of what they read (release sequences). A
-        compare-exchange is strong; it may fail by reading an older, different value,
-        with the order given for failure.
+        compare-exchange that fails may read an older store, with the order given for
+        failure; of a value that differs, unless it fails for no reason.
    Not in RA: a load that reads a store made later (load buffering), a store that goes
-   before one already made in the order of its location (2+2W), spurious failure.
+   before one already made in the order of its location (2+2W).
 
    DATA RACES
    Plain accesses are watched when the program is compiled with -fsanitize=thread and
@@ -37,9 +39,11 @@
    and x_count: plain variables that threads share are reported as races.
 
    A bound on preemptions (reading an older store counts as one) goes without the
-   reduction: that would be against the bound.
+   reduction: that would be against the bound. It is for what a full search does not
+   finish in time; --long replaces it by the one for long runs, or none.
 
    A failure prints what every thread did and an id; --replay ID runs that again.
+   e_self.c checks all this on programs whose outcomes are known.
    Needs ucontext.h, and gcc or clang. One program, one C file. */
 #ifndef EXPLORE_H
 #define EXPLORE_H
@@ -79,7 +83,8 @@ typedef struct x_scenario {
     const char *(*except)(void); /* names why an outcome without a sequential order is
                                     right, or NULL; itself NULL: none is               */
     bool linear;                 /* outcomes must be those of sequential orders        */
-    int bound;                   /* preemptions at most; 0: no bound                   */
+    int spurious;                /* failures for no reason of each thread, at most     */
+    int bound, long_bound;       /* preemptions at most, and with --long; 0: no bound  */
 } x_scenario;
 
 /* Shared memory. Outside of threads these are plain. */
@@ -116,7 +121,21 @@ static void (*x_on_switch)(int thread);
 X_QUIET bool x_explore(const x_scenario *scenario);
 X_QUIET void x_group(const char *name);
 
-/* Reads the options; the exit status after all scenarios. */
+/* The executions of one mode, without a word; true if one failed: x_message says why.
+   x_summary says what was found. */
+X_QUIET bool x_search(const x_scenario *scenario, x_mode mode);
+typedef struct x_summary {
+    unsigned long executions;
+    int outcomes;         /* different ones             */
+    uint64_t digest;      /* of their set               */
+    char id[2048];        /* of the failure, for replay */
+} x_summary;
+X_QUIET x_summary x_found(void);
+
+/* Runs the execution of such an id; true if it failed. */
+X_QUIET bool x_repeat(const x_scenario *scenario, const char *id);
+
+/* Reads the options; prints the sums and gives the exit status after all scenarios. */
 X_QUIET void x_options(int argc, char **argv);
 X_QUIET int x_status(void);
 
@@ -167,6 +186,7 @@ typedef struct x_step {
     int location;
     const char *what;
     bool loaded, stored, swap;
+    bool spurious;         /* it failed for no reason                                  */
     int age;               /* stores made since the one that was read                  */
     x_word was, is;
 } x_step;
@@ -177,6 +197,7 @@ typedef struct x_fiber {
     jmp_buf top, at;
     int location; /* of the next operation, -1: a call */
     bool writes;
+    int spurious; /* failures for no reason so far */
     x_view view;
     int before[X_THREADS]; /* its last step's */
 } x_fiber;
@@ -199,6 +220,7 @@ static x_outcome x_result;
 static const x_scenario *x_scene;
 static x_mode x_memory;
 static bool x_reduced;
+static int x_bound;               /* on preemptions, of this search       */
 static unsigned long x_execution; /* number of this one, ever             */
 static int x_now = -1;            /* the running thread                   */
 static int x_at;                  /* the step to come                     */
@@ -289,7 +311,7 @@ X_QUIET unsigned x_candidates(x_step *s, unsigned enabled)
 
     if (!x_reduced) {
         int preemptions = x_at > 0 ? x_steps[x_at - 1].preemptions : 0;
-        bool spent = x_scene->bound != 0 && preemptions >= x_scene->bound;
+        bool spent = x_bound != 0 && preemptions >= x_bound;
         return spent && previous != 0 ? previous : enabled;
     }
     return (awake & previous) != 0 ? previous : awake & (0u - awake);
@@ -511,6 +533,7 @@ X_QUIET void x_execute(void)
         memcpy(&f->at, &f->top, sizeof f->at);
         memset(f->before, 0, sizeof f->before);
         memset(&f->view, 0, sizeof f->view);
+        f->spurious = 0;
         f->view.clock[t] = 1;
         x_enter(t, x_start);
     }

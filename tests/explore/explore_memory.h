@@ -126,7 +126,7 @@ X_QUIET x_location *x_turn(const x_word *p, bool writes, const char *what)
     s = &x_steps[x_at];
     s->location = (int)(l - x_locations);
     s->what = what;
-    s->loaded = s->stored = s->swap = false;
+    s->loaded = s->stored = s->swap = s->spurious = false;
     s->choices = 1;
     s->age = 0;
     if (l->stores > X_STORES - 2) x_fail("too many stores");
@@ -149,29 +149,43 @@ X_QUIET void x_learn(x_view *to, const x_view *from)
     }
 }
 
-/* Reads one of the stores that are left to read, and returns its message; of older ones
-   only such that differ from what a compare-exchange expects. */
-X_QUIET int x_read(x_location *l, const x_word *unlike)
+/* The oldest store that the running thread may read. */
+X_QUIET int x_oldest(const x_location *l, const x_step *s)
+{
+    int oldest = x_fibers[x_now].view.seen[s->location];
+
+    if (x_memory == X_SC) return l->stores - 1;
+    if (x_bound != 0 && s->preemptions >= x_bound) return l->stores - 1;
+    if (oldest < l->lowest) oldest = l->lowest;
+    return oldest < s->unread[x_now] ? s->unread[x_now] : oldest;
+}
+
+/* Reads one of the stores that are left to read, and returns its message. Of those that
+   a compare-exchange expects, it can replace the newest alone; reading any it can fail
+   for no reason, if it still may. */
+X_QUIET int x_read(x_location *l, const x_word *expected)
 {
     x_step *s = &x_steps[x_at];
-    x_view *view = &x_fibers[x_now].view;
-    int newest = l->stores - 1, lowest = view->seen[s->location], i, chosen = newest;
+    x_fiber *self = &x_fibers[x_now];
+    bool weak = self->spurious < x_scene->spurious;
+    int newest = l->stores - 1, oldest = x_oldest(l, s), i, chosen = newest;
 
-    if (lowest < l->lowest) lowest = l->lowest;
-    if (lowest < s->unread[x_now]) lowest = s->unread[x_now];
-    if (x_memory == X_SC) lowest = newest;
-    if (x_scene->bound != 0 && s->preemptions >= x_scene->bound) lowest = newest;
     s->choices = 0;
-    for (i = newest; i >= lowest; i--) {
-        if (i < newest && unlike != NULL && l->store[i].value == *unlike) continue;
-        if (s->choices++ == s->choice) chosen = i;
+    for (i = newest; i >= oldest; i--) {
+        bool equal = expected != NULL && l->store[i].value == *expected;
+        if ((!equal || i == newest) && s->choices++ == s->choice) chosen = i;
+        if (equal && weak && s->choices++ == s->choice) {
+            s->spurious = true;
+            chosen = i;
+        }
     }
     if (s->choice >= s->choices) x_fail("the replay takes another course");
+    self->spurious += s->spurious;
     s->age = newest - chosen;
     s->preemptions += s->age > 0;
     s->loaded = true;
     s->was = l->store[chosen].value;
-    view->seen[s->location] = (unsigned char)chosen;
+    self->view.seen[s->location] = (unsigned char)chosen;
     return l->store[chosen].message;
 }
 
@@ -257,7 +271,7 @@ bool x_cas(x_word *p, x_word *expected, x_word value, x_order order, x_order fai
     x_steps[x_at].swap = true;
     message = x_read(l, expected);
     old = x_steps[x_at].was;
-    equal = old == *expected;
+    equal = old == *expected && !x_steps[x_at].spurious;
     if (((equal ? order : failure) & X_ACQ) != 0) x_acquire(message);
     if (equal) x_write(l, value, order, message);
     x_finish_step(l);

@@ -16,12 +16,13 @@ static char x_message[512];
 
 static struct {
     const char *only, *replay;
-    bool full, verbose, first;
+    bool full, verbose, first, longer;
 } x_option;
 
 /* Of the scenario, or of the group. */
 typedef struct x_total {
-    int scenarios, bound, outcomes;
+    int scenarios, bound, outcomes, spurious;
+    uint64_t digest; /* of the outcomes */
     unsigned long executions, cut;
     struct {
         const char *name;
@@ -29,8 +30,12 @@ typedef struct x_total {
     } exception[X_EXCEPTIONS];
 } x_total;
 static x_total x_totals[X_MODES];
+static struct {
+    int scenarios, bounded;
+    unsigned long executions[X_MODES];
+} x_sum; /* of the program */
 static uint64_t x_outcomes[X_OUTCOMES * 4]; /* hashed, in verbose mode */
-static bool x_grouping, x_any_failed, x_replayed;
+static bool x_grouping, x_any_failed, x_replayed, x_silent;
 
 // ----------------------------------------------------------------------------------
 // Failure and trace
@@ -99,6 +104,7 @@ X_QUIET void x_print_step(int i)
     if (s->loaded) x_print_value(" reads ", s->was, writer);
     if (s->age > 0) printf(" (%d behind)", s->age);
     if (s->stored) x_print_value(" writes ", s->is, writer);
+    if (s->spurious) printf(" and fails for no reason");
     printf("\n");
 }
 
@@ -120,11 +126,27 @@ X_QUIET void x_print_outcome(const x_outcome *outcome)
 
 static const char *const x_mode_name[] = {"SEQ", "SC", "RA"};
 
+/* NAME:MODE:STEPS, a step a digit for the thread and a letter for a choice but the first
+   (an older store, failure for no reason). */
+X_QUIET void x_write_id(char *id, size_t size)
+{
+    int length = snprintf(id, size, "%s:%s:", x_scene->name, x_mode_name[x_memory]), i;
+    size_t n = (size_t)length;
+
+    for (i = 0; i < x_at && n + 3 < size; i++) {
+        id[n++] = (char)('0' + x_steps[i].thread);
+        if (x_steps[i].choice > 0) id[n++] = (char)('a' + x_steps[i].choice - 1);
+    }
+    id[n] = 0;
+}
+
 /* The trace, its outcome, some that it should have been one of, and how to run it. */
 void x_print_failure(void)
 {
+    char id[2048];
     int i;
 
+    if (x_silent) return;
     printf("%sok %s: %s (%s)\n", x_failed ? "not " : "", x_scene->name, x_message,
            x_mode_name[x_memory]);
     for (i = 0; i < x_at; i++) x_print_step(i);
@@ -134,12 +156,8 @@ void x_print_failure(void)
         printf("    in order:");
         x_print_outcome(&x_sequential[i]);
     }
-    printf("    --replay '%s:%s:", x_scene->name, x_mode_name[x_memory]);
-    for (i = 0; i < x_at; i++) {
-        printf("%d", x_steps[i].thread);
-        if (x_steps[i].choice > 0) printf("%c", 'a' + x_steps[i].choice - 1);
-    }
-    printf("'\n");
+    x_write_id(id, sizeof id);
+    printf("    --replay '%s'\n", id);
     fflush(stdout);
 }
 
@@ -183,6 +201,7 @@ X_QUIET void x_count_outcome(void)
         if (x_outcomes[i] == hash) return;
     }
     x_outcomes[i] = hash;
+    x_totals[x_memory].digest += hash;
     if (++x_totals[x_memory].outcomes == (int)most) x_fail("too many outcomes");
 }
 
@@ -191,7 +210,7 @@ void x_judge(void)
 {
     const char *exception;
 
-    if (x_option.verbose) x_count_outcome();
+    if (x_option.verbose || x_silent) x_count_outcome();
     if (!x_scene->linear || x_is_sequential()) return;
     if (x_memory == X_SEQ) {
         if (x_sequential_count == X_OUTCOMES) x_fail("too many outcomes");
@@ -224,7 +243,8 @@ X_QUIET void x_print_totals(const char *name)
         if (x_grouping) printf("%d scenarios, ", total->scenarios);
         printf("%lu executions (%s, ", total->executions, x_mode_name[mode]);
         if (total->bound == 0) printf("exhaustive");
-        else printf("at most %d preemptions", total->bound);
+        else printf("at most %d preemption%s", total->bound, total->bound > 1 ? "s" : "");
+        if (total->spurious > 0) printf("; weak swaps, %d per thread", total->spurious);
         for (i = 0; i < X_EXCEPTIONS && total->exception[i].count > 0; i++) {
             printf("; %lu: %s", total->exception[i].count, total->exception[i].name);
         }
@@ -234,59 +254,115 @@ X_QUIET void x_print_totals(const char *name)
     fflush(stdout);
 }
 
-/* ID is NAME:MODE:STEPS, a step a digit for the thread and a letter for an older store. */
-X_QUIET void x_replay(void)
+X_QUIET bool x_is_mine(const char *id)
 {
-    const char *at = x_option.replay;
     size_t size = strlen(x_scene->name);
 
-    if (strncmp(at, x_scene->name, size) != 0 || at[size] != ':') return;
-    at += size + 1;
-    x_replayed = true;
-    if (x_scene->linear && x_fails(X_SEQ)) return;
+    return strncmp(id, x_scene->name, size) == 0 && id[size] == ':';
+}
+
+/* Runs the execution of an id. */
+X_QUIET void x_run_id(const char *id)
+{
+    id += strlen(x_scene->name) + 1;
     for (x_memory = X_SEQ; x_memory < X_RA; x_memory++) {
-        if (strncmp(at, x_mode_name[x_memory], strlen(x_mode_name[x_memory])) == 0) break;
+        if (strncmp(id, x_mode_name[x_memory], strlen(x_mode_name[x_memory])) == 0) break;
     }
     memset(x_steps, 0, sizeof x_steps);
-    at = strchr(at, ':');
-    x_fresh = 0;
-    for (x_length = 0; at != NULL && *++at != 0 && x_length < X_STEPS - 1;) {
-        if (*at < 'a') x_steps[x_length++].thread = (*at - '0') & 7;
-        else if (x_length > 0) x_steps[x_length - 1].choice = *at - 'a' + 1;
+    x_reduced = false;
+    x_bound = x_fresh = 0;
+    id = strchr(id, ':');
+    for (x_length = 0; id != NULL && *++id != 0 && x_length < X_STEPS - 1;) {
+        if (*id < 'a') x_steps[x_length++].thread = (*id - '0') & 7;
+        else if (x_length > 0) x_steps[x_length - 1].choice = *id - 'a' + 1;
     }
     snprintf(x_message, sizeof x_message, "replayed");
     x_execute();
-    x_any_failed |= x_failed;
-    x_print_failure();
 }
 
+/* All executions in one mode; the sequential one, which comes first, collects. */
 X_QUIET bool x_fails_in(x_mode mode)
 {
-    if (x_option.verbose) memset(x_outcomes, 0, sizeof x_outcomes);
-    x_reduced = mode != X_SEQ && !x_option.full && x_scene->bound == 0;
+    if (x_option.verbose || x_silent) memset(x_outcomes, 0, sizeof x_outcomes);
+    x_bound = x_option.longer ? x_scene->long_bound : x_scene->bound;
+    if (mode == X_SEQ) x_bound = 0;
+    x_reduced = mode != X_SEQ && !x_option.full && x_bound == 0;
     x_totals[mode].scenarios++;
-    x_totals[mode].bound = x_scene->bound;
+    x_totals[mode].bound = x_bound;
+    x_totals[mode].spurious = x_scene->spurious;
     return x_fails(mode);
+}
+
+X_QUIET bool x_replay(void)
+{
+    if (!x_is_mine(x_option.replay)) return false;
+    x_replayed = true;
+    if (x_scene->linear && x_fails_in(X_SEQ)) return true;
+    x_run_id(x_option.replay);
+    x_print_failure();
+    return x_failed;
+}
+
+X_QUIET void x_add_up(const x_total *before)
+{
+    int mode;
+
+    x_sum.scenarios++;
+    x_sum.bounded += x_bound != 0;
+    for (mode = X_SC; mode < X_MODES; mode++) {
+        x_sum.executions[mode] += x_totals[mode].executions - before[mode].executions;
+    }
 }
 
 bool x_explore(const x_scenario *scenario)
 {
+    x_total before[X_MODES];
     bool failed;
 
     x_scene = scenario;
     x_sequential_count = 0;
     if (x_option.replay != NULL) {
-        x_reduced = false;
-        x_replay();
+        x_any_failed |= x_replay();
         return true;
     }
     if (x_option.only != NULL && strstr(scenario->name, x_option.only) == NULL) return true;
     if (!x_grouping) memset(x_totals, 0, sizeof x_totals);
+    memcpy(before, x_totals, sizeof before);
     failed = (scenario->linear && x_fails_in(X_SEQ)) || x_fails_in(X_SC) || x_fails_in(X_RA);
+    x_add_up(before);
     x_any_failed |= failed;
     if (failed && x_option.first) exit(EXIT_FAILURE);
     if (!failed && !x_grouping) x_print_totals(scenario->name);
     return !failed;
+}
+
+bool x_search(const x_scenario *scenario, x_mode mode)
+{
+    x_scene = scenario;
+    x_silent = true;
+    memset(x_totals, 0, sizeof x_totals);
+    if (mode == X_SEQ) x_sequential_count = 0;
+    return x_fails_in(mode);
+}
+
+x_summary x_found(void)
+{
+    const x_total *total = &x_totals[x_memory];
+    x_summary found = {0};
+
+    found.executions = total->executions;
+    found.outcomes = total->outcomes;
+    found.digest = total->digest;
+    x_write_id(found.id, sizeof found.id);
+    return found;
+}
+
+bool x_repeat(const x_scenario *scenario, const char *id)
+{
+    x_scene = scenario;
+    x_silent = true;
+    x_run_id(id);
+    return x_failed;
 }
 
 void x_group(const char *name)
@@ -308,18 +384,22 @@ void x_options(int argc, char **argv)
             x_option.verbose = true;
         } else if (strcmp(argv[i], "--first") == 0) {
             x_option.first = true;
+        } else if (strcmp(argv[i], "--long") == 0) {
+            x_option.longer = true;
         } else if (strcmp(argv[i], "--only") == 0 && more) {
             x_option.only = argv[++i];
         } else if (strcmp(argv[i], "--replay") == 0 && more) {
             x_option.replay = argv[++i];
         } else {
             fprintf(stderr,
-                    "usage: %s [--only TEXT] [--replay ID] [--first] [--verbose] [--full]\n"
+                    "usage: %s [--only TEXT] [--replay ID] [--first] [--verbose] [--full]"
+                    " [--long]\n"
                     "  --only     scenarios whose names have TEXT in them\n"
                     "  --replay   one execution, with its trace\n"
                     "  --first    end at the first failure\n"
                     "  --verbose  a line for each scenario of a group; outcomes\n"
-                    "  --full     without reduction: for short scenarios\n",
+                    "  --full     without reduction: for short scenarios\n"
+                    "  --long     also what takes minutes: fewer bounds, more triples\n",
                     argv[0]);
             exit(2);
         }
@@ -331,6 +411,12 @@ int x_status(void)
     if (x_option.replay != NULL && !x_replayed) {
         fprintf(stderr, "no such scenario: %s\n", x_option.replay);
         return 2;
+    }
+    if (x_sum.scenarios > 0) {
+        printf("%12s %18s %18s %10s\n", "scenarios", "executions (SC)",
+               "executions (RA)", "bounded");
+        printf("%12d %18lu %18lu %10d\n", x_sum.scenarios, x_sum.executions[X_SC],
+               x_sum.executions[X_RA], x_sum.bounded);
     }
     return x_any_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
