@@ -23,6 +23,12 @@ TSAN = -O1 -g -fsanitize=thread
 DEPS = build-essential pkg-config libhwloc-dev libcmocka-dev clang strace
 FIRMWARE_DEPS = gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf \
        picolibc-riscv64-unknown-elf
+CROSS_DEPS = qemu-user clang \
+       $(foreach cpu,i686 s390x powerpc powerpc64 aarch64 riscv64,binutils-$(cpu)-linux-gnu) \
+       binutils-arm-linux-gnueabihf \
+       $(foreach cpu,i386 s390x powerpc ppc64 arm64 armhf riscv64, \
+           libgcc-12-dev-$(cpu)-cross libc6-dev-$(cpu)-cross)
+VERIFY_DEPS = $(DEPS) clang-19 llvm-19 libclang-rt-19-dev libclang-rt-14-dev
 BENCH_DEPS = valgrind strace
 
 .DEFAULT_GOAL := help
@@ -54,17 +60,32 @@ demo: need-hwloc $(BUILD)/example/pcmon_top
 ## every test: what a contributor runs
 check: need-hwloc need-cmocka
 	@$(MAKE) --no-print-directory -j$$(nproc) build-check
-	@CC="$(CC)" sh tests/check.sh
+	@CC="$(CC)" BUILD="$(BUILD)" sh tests/check.sh quick
+
+.PHONY: verify verify-deps
+## every gate in full: all mutants, proofs, coverage, other processors (30 minutes)
+verify: need-hwloc need-cmocka
+	@$(MAKE) --no-print-directory -j$$(nproc) build-check build-clang-sanitized
+	@CC="$(CC)" BUILD="$(BUILD)" FULL=1 sh tests/check.sh full
+
+## install what the gates of verify use; what is missing is skipped
+verify-deps:
+	@sh tests/install.sh $(VERIFY_DEPS) $(CROSS_DEPS)
+	@sh tests/cbmc/install.sh
 
 .PHONY: build-check
 build-check: build-plain build-asan build-tsan build-examples build-clang
 
-.PHONY: build-plain build-asan build-tsan build-examples build-clang
+.PHONY: build-plain build-asan build-tsan build-examples build-clang build-clang-sanitized
 build-plain: $(TESTS:%=$(BUILD)/plain/%) $(BUILD)/plain/stress
-build-asan: $(TESTS:%=$(BUILD)/asan/%) $(EXAMPLES:%=$(BUILD)/asan/%)
-build-tsan: $(TESTS:%=$(BUILD)/tsan/%) $(BUILD)/tsan/stress
+SANITIZED = $(TESTS) stress
+HAVE_CLANG = $(shell command -v clang)
+build-asan: $(SANITIZED:%=$(BUILD)/asan/%) $(EXAMPLES:%=$(BUILD)/asan/%)
+build-tsan: $(SANITIZED:%=$(BUILD)/tsan/%)
+build-clang-sanitized: $(if $(HAVE_CLANG),$(SANITIZED:%=$(BUILD)/clang-asan/%) \
+                                          $(SANITIZED:%=$(BUILD)/clang-tsan/%))
 build-examples: $(EXAMPLES:%=$(BUILD)/example/%)
-build-clang: $(if $(shell command -v clang),$(TESTS:%=$(BUILD)/clang/%))
+build-clang: $(if $(HAVE_CLANG),$(TESTS:%=$(BUILD)/clang/%))
 
 .PHONY: unit asan tsan examples
 ## the unit tests alone, fast
@@ -89,10 +110,39 @@ stress: $(BUILD)/plain/stress $(BUILD)/tsan/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/plain/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/tsan/stress
 
-.PHONY: explore
-## every interleaving of pairs and triples of calls, also under weak memory
+.PHONY: explore mutants cbmc dotnet coverage cross clang_sanitizers
+## every interleaving of pairs and triples of calls, also under weak memory (FULL=1)
 explore:
 	@CC="$(CC)" sh tests/check.sh explore
+
+## bugs planted in copies of the headers, each killed by a gate (FULL=1: all)
+mutants:
+	@CC="$(CC)" sh tests/check.sh mutants
+
+## the contract of each call for every word and token, if CBMC is there
+cbmc:
+	@sh tests/check.sh cbmc
+
+## the same operations in vts and in .NET, if its SDK is there
+dotnet:
+	@CC="$(CC)" sh tests/check.sh dotnet
+
+## lines, branches and conditions that the tests reach, with clang 19
+coverage: need-hwloc need-cmocka
+	@sh tests/check.sh coverage
+
+## 32-bit, big-endian and other processors, through qemu
+cross:
+	@sh tests/check.sh cross
+
+## the sanitizers of clang
+clang_sanitizers: need-hwloc need-cmocka build-clang-sanitized
+	@sh tests/check.sh clang_sanitizers
+
+.PHONY: fuzz
+## libFuzzer over operations, parsers, machines and topologies (SECONDS=60)
+fuzz: need-hwloc
+	@env SECONDS=$(or $(SECONDS),60) SEED=0 sh tests/fuzz.sh
 
 .PHONY: compile
 ## every language, compiler, option and order of the headers
@@ -181,6 +231,14 @@ $(BUILD)/asan/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
 $(BUILD)/tsan/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
 	$(Q)$(CC) $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/clang-asan/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)clang $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+
+$(BUILD)/clang-tsan/%: tests/%.c $(TEST_FILES)
+	@mkdir -p $(@D) && echo "  build $@"
+	$(Q)clang $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/example/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
 	@mkdir -p $(@D) && echo "  build $@"
