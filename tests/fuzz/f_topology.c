@@ -209,7 +209,7 @@ static void fuzz_one(const uint8_t *data, size_t size)
     desc = fake_desc(world, NULL);
     text = fake_copy((const char *)data + 1, size - 1);
     if (data[0] == 's') try_synthetic(&desc, text);
-    if (data[0] == 'x' && size > 1) try_xml(&desc, text + 1, (uint8_t)text[0] - '0');
+    if (data[0] == 'x' && size > 1) try_xml(&desc, text + 1, (uint8_t)(text[0] - '0'));
     if (data[0] == 'c') try_cpuset(&desc, text);
     if (data[0] == 't') try_sensor(&desc, text);
     free(text);
