@@ -29,7 +29,7 @@ CROSS_DEPS = qemu-user clang \
        $(foreach cpu,i386 s390x powerpc ppc64 arm64 armhf riscv64, \
            libgcc-12-dev-$(cpu)-cross libc6-dev-$(cpu)-cross)
 VERIFY_DEPS = $(DEPS) clang-19 llvm-19 libclang-rt-19-dev libclang-rt-14-dev
-BENCH_DEPS = valgrind strace
+BENCH_DEPS = valgrind strace g++ libuv1-dev libboost-dev golang-go cargo librust-tokio-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,7 +42,7 @@ MAKEFLAGS += --no-builtin-rules
 ## this list
 help:
 	@echo "usage: make TARGET [CC=clang] [CFLAGS=...] [V=1]"
-	@awk '/^## /{text=substr($$0,4)} /^[a-z-]+:/{if(text){split($$0,name,":"); \
+	@awk '/^## /{text=substr($$0,4)} /^[a-z_-]+:/{if(text){split($$0,name,":"); \
 	     printf "  %-14s %s\n", name[1], text; text=""}}' Makefile
 
 .PHONY: deps
@@ -149,6 +149,11 @@ fuzz: need-hwloc
 compile:
 	@CC="$(CC)" sh tests/check.sh compile
 
+.PHONY: cxx
+## C++20: co_await with every compiler there is, and the C++ example
+cxx:
+	@CC="$(CC)" sh tests/check.sh cxx
+
 .PHONY: readme
 ## extract, compile and run the README's snippets
 readme:
@@ -210,7 +215,7 @@ need-cmocka:
 
 # ---- builds ----
 
-TEST_FILES = $(wildcard tests/*.h) $(HEADERS)
+TEST_FILES = $(wildcard tests/*.h tests/examples/*.h) $(HEADERS)
 
 $(BUILD)/plain/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"

@@ -115,6 +115,42 @@ if [ -f vts_pcmon.h ]; then
     refuse "late C library header is explained" "before other" \
         $CC -std=c11 -I. $HWLOC -c tests/compile/late.c -o "$OUT/late.o"
 fi
+# Coroutines' macros in every language; what they must not let pass.
+printf '#define VTS_IMPLEMENTATION\n#include "vts.h"\n' >"$OUT/impl_vts.c"
+$CC -std=c11 -I. -c "$OUT/impl_vts.c" -o "$OUT/impl_vts.o"
+for std in c11 c17; do
+    for cc in gcc clang; do
+        name="coroutine in $std with $cc"
+        have $cc || { echo "skip $name: no $cc"; continue; }
+        try "$name" sh -c "$cc -std=$std -O2 $WARN_C -Werror -I. tests/compile/frames.c \
+            -pthread -o $OUT/frames && $OUT/frames"
+    done
+done
+for std in c++11 c++17 c++20; do
+    for cxx in g++ clang++; do
+        name="coroutine in $std with $cxx"
+        have $cxx || { echo "skip $name: no $cxx"; continue; }
+        try "$name" sh -c "$cxx -x c++ -std=$std -O2 $WARN -Werror -I. -c \
+            tests/compile/frames.c -o $OUT/frames.o && $cxx $OUT/frames.o \
+            $OUT/impl_vts.o -pthread -o $OUT/frames && $OUT/frames"
+    done
+done
+for cc in gcc clang; do
+    have $cc || { echo "skip pitfalls of await with $cc: no $cc"; continue; }
+    pitfall() {
+        refuse "$1 ($cc)" "$2" $cc -std=c11 -I. "-DPITFALL=$3" -fsyntax-only \
+            tests/compile/pitfalls.c
+    }
+    try "a right block compiles ($cc)" $cc -std=c11 $WARN_C -Werror -I. -DPITFALL=0 \
+        -fsyntax-only tests/compile/pitfalls.c
+    pitfall "await outside a block is refused" "vts_self.*undeclared\|undeclared.*vts_self" 1
+    pitfall "two awaits on a line are refused" "duplicate case" 2
+    pitfall "two VTS_FINALLY are refused" "duplicate case" 3
+    pitfall "an await in the scope of a VLA is refused" "variably modified\|variable length" 4
+    pitfall "two blocks in a function are refused" "redefinition of .vts_self" 5
+    pitfall "an unsigned result is refused" "a signed integer holds errors" 6
+done
+
 refuse "implementation in C++ is explained" "implementation is C" \
     g++ -x c++ -I. -DVTS_IMPLEMENTATION -DHEADER='"vts.h"' -fsyntax-only \
     tests/compile/header.cpp

@@ -31,18 +31,24 @@ target() {
             pools = "pool|chunk|slot|batch|chain|carve|free|cache|refill|get_|rent|put_" \
                 "|spill|divide|quotient|zero|scavenge|allocator"
             tasks = "valuetask|failed|canceled_|none_|traced|late"
-            others = "queue|reverse|thread|scheduler|context|trampoline"
+            others = "queue|reverse|thread|scheduler|context|trampoline|vts__stack_"
+            models = "loop|timer|delay|cancellation|registration|task_|_task|awaiter" \
+                "|when|entry|timeout|_co_|generator|text_|until|lowest_bit|slot_(b|o|m|e)" \
+                "|first_slot|closed_post|subscribe|until|blocked|block_|vts__(un)?lock" \
+                "|clock|vts_now|vts_after|threadpool|vts__(wait|wake)|trap"
         }
         $3 ~ /[tT]/ {
             size = hex($2); total += size
-            if ($4 ~ pools) pool += size
+            if ($4 ~ models && $4 !~ "valuetask") model += size
+            else if ($4 ~ pools) pool += size
             else if ($4 ~ tasks) task += size
             else if ($4 ~ others) other += size
             else source += size
         }
         END {
-            printf "    %-28s source %5d  value task %4d  pool %5d  dispatch %4d  " \
-                "code %5d bytes\n", name, source, task, pool, other, total
+            printf "    %-28s source %5d  value task %4d  pool %5d  dispatch %4d  core " \
+                "%5d  model %5d bytes\n", name, source, task, pool, other, \
+                total - model, model
         }'
 }
 

@@ -1097,6 +1097,30 @@ static void *get_and_put_again_at_exit(void *arg)
     return NULL;
 }
 
+/* Storage as a leaked pool leaves it: each slot looks rented. */
+static void an_item_never_carved_is_foreign_whatever_its_memory_says(void)
+{
+    static _Alignas(64) unsigned char memory[64 * 4096];
+    vts_pool_desc desc = {0};
+    vts_pool pool;
+    size_t k;
+
+    desc.storage = memory;
+    desc.storage_size = sizeof memory;
+    desc.item_size = 16;
+    desc.allocator = &test_allocator;
+    desc.cache = 8;
+    assert_code(vts_pool_init(&pool, &desc), VTS_OK);
+    for (k = 0; k < pool.capacity; k++) {
+        void *at = memory + k * pool.stride + pool.slot_offset;
+        ((vts_pool_slot *)at)->next = (vts_word)(uintptr_t)at;
+    }
+    assert_code(vts_pool_put(&pool, vts_pool_get(&pool)), VTS_OK);
+    assert_code(vts_pool_put(&pool, memory + (pool.capacity - 1) * pool.stride),
+                VTS_E_FOREIGN);
+    assert_code(vts_pool_destroy(&pool), VTS_OK);
+}
+
 static void a_thread_that_gave_its_number_back_has_no_cache(void)
 {
     vts_pool pool;
@@ -1513,6 +1537,7 @@ static const test_case tests[] = {
     TEST(a_spare_batch_that_an_ended_thread_kept_is_found),
     TEST(what_an_ended_thread_kept_is_not_its_successors),
     TEST(a_number_whose_cache_was_searched_is_free_again),
+    TEST(an_item_never_carved_is_foreign_whatever_its_memory_says),
     TEST(a_thread_that_gave_its_number_back_has_no_cache),
     TEST(items_returned_by_threads_that_end_are_not_stranded),
     TEST(living_threads_hide_two_batches_each_at_most),

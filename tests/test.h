@@ -25,6 +25,7 @@
 #include <fnmatch.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -156,6 +157,40 @@ static inline void test_thread_join(test_thread thread)
 static inline void test_on_thread(void *(*run)(void *), void *arg)
 {
     test_thread_join(test_thread_start(run, arg, 0));
+}
+
+/* ---- child processes, for what ends one ---- */
+
+#if defined __LLVM_INSTR_PROFILE_GENERATE
+int __llvm_profile_write_file(void);
+#define TEST_WRITE_PROFILE() ((void)__llvm_profile_write_file())
+#else
+#define TEST_WRITE_PROFILE() ((void)0)
+#endif
+
+/* Ends the child; what it ran counts as covered. */
+static inline void test_child_exit(int code)
+{
+    TEST_WRITE_PROFILE();
+    _exit(code);
+}
+
+static inline void test_child_dies(int number)
+{
+    TEST_WRITE_PROFILE();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* A signal ends the child as usual: a sanitizer's own handlers are not meant. */
+static inline void test_child_may_die(void)
+{
+    int i;
+
+    for (i = 1; i < 32; i++) signal(i, SIG_DFL);
+    signal(SIGILL, test_child_dies);
+    signal(SIGTRAP, test_child_dies);
+    signal(SIGABRT, test_child_dies);
 }
 
 /* ---- an allocator that counts, checks sizes, and can fail ---- */
