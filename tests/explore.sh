@@ -35,7 +35,10 @@ explore() {
         return
     fi
     begin=$(date +%s)
-    timeout "$SECONDS_EACH" "$program" "$@"
+    timeout "$SECONDS_EACH" "$program" "$@" &
+    running=$!
+    trap 'kill $running; exit 143' TERM
+    wait $running
     status=$?
     echo $status >"$program.status"
     case $status in
@@ -53,6 +56,7 @@ names=
 for each in tests/explore/e_*.c; do
     name=$(basename "$each" .c)
     names="$names $name"
+    rm -f "$OUT/$name.status"
     explore "$name" "$@" >"$OUT/$name.log" 2>&1 &
 done
 wait
@@ -61,7 +65,12 @@ wait
 result=0 unknown=1
 for name in $names; do
     cat "$OUT/$name.log"
-    read -r status <"$OUT/$name.status"
+    status=1
+    if [ -f "$OUT/$name.status" ]; then
+        read -r status <"$OUT/$name.status"
+    else
+        echo "not ok $name ended without a status"
+    fi
     case $status in
     0 | 124) unknown=0 ;;
     2) ;;

@@ -168,6 +168,67 @@ static void swap_and_store(int id)
     }
 }
 
+/* A sleep with a deadline: woken, or not; and without one: woken, or too late to sleep. */
+static void sleep_timed(int id)
+{
+    if (id == 0) {
+        x_store(&x, 1, X_RLX);
+        x_wake(&x, false);
+    } else {
+        saw(0, x_wait(&x, 0, true));
+        saw(1, x_load(&x, X_RLX) == 1);
+    }
+}
+
+static void sleep_on_and_on(int id)
+{
+    if (id == 0) {
+        x_store(&x, 1, X_RLX);
+        x_wake(&x, false);
+    } else {
+        saw(0, x_wait(&x, 0, false));
+        saw(1, x_load(&x, X_RLX) == 1);
+    }
+}
+
+/* One of two sleepers is woken; the other meets its deadline. */
+static void wake_one_of_two(int id)
+{
+    if (id < 2) saw(id, x_wait(&x, 0, true));
+    else x_wake(&x, false);
+}
+
+static void wake_both(int id)
+{
+    if (id < 2) saw(id, x_wait(&x, 0, true));
+    else x_wake(&x, true);
+}
+
+/* Any one of two may stay asleep. */
+static void leave_one_asleep(int id)
+{
+    if (id == 2) {
+        x_store(&x, 1, X_RLX);
+        x_wake(&x, false);
+    } else {
+        x_wait(&x, 0, false);
+        saw(id, true);
+    }
+}
+
+/* Who spins goes on when the word changes, not when something else does. */
+static void spin_until(int id)
+{
+    if (id == 0) {
+        x_store(&y, 1, X_RLX);
+        x_store(&x, 1, X_RLX);
+    } else {
+        x_spin(&x, 0);
+        saw(0, x_load(&x, X_RLX) == 1);
+        saw(1, x_load(&y, X_RLX) == 1);
+    }
+}
+
 /* Both adds count, whatever their order. */
 static void two_adds(int id)
 {
@@ -205,6 +266,12 @@ static const struct litmus {
     {"one of two loops of weak swaps", two_loops, 2, 2, X_RLX, X_RLX, 0x6, 0x6},
     {"a swap and a store", swap_and_store, 2, 0, X_RLX, X_RLX, 0x7, 0x7},
     {"two adds", two_adds, 2, 0, X_RLX, X_RLX, 0x8, 0x8},
+    {"a sleep with a deadline", sleep_timed, 2, 0, X_RLX, X_RLX, 0xd, 0xf},
+    {"a sleep without one", sleep_on_and_on, 2, 0, X_RLX, X_RLX, 0x8, 0xa},
+    {"one of two sleepers", wake_one_of_two, 3, 0, X_RLX, X_RLX, 0x7, 0x7},
+    {"both sleepers", wake_both, 3, 0, X_RLX, X_RLX, 0xf, 0xf},
+    {"one of two stays asleep", leave_one_asleep, 3, 0, X_RLX, X_RLX, 0xe, 0xe},
+    {"a thread that spins", spin_until, 2, 0, X_RLX, X_RLX, 0x8, 0xf},
 };
 
 static x_scenario scenario_of(const struct litmus *l)
@@ -217,6 +284,7 @@ static x_scenario scenario_of(const struct litmus *l)
     scenario.setup = setup;
     scenario.thread = l->thread;
     scenario.finish = collect;
+    scenario.may_hang = true;
     publishes = l->publishes;
     observes = l->observes;
     return scenario;
@@ -350,6 +418,7 @@ static void each_looks(int id)
     saw(id, (planted ? x_load(other, X_ACQ) : x_add(other, 0, X_ACQ_REL)) == 1);
 }
 
+static void saw_it(void) { x_check(seen[1] == 1); }
 static void one_saw(void) { x_check(seen[0] + seen[1] > 0); }
 
 /* A freelist of three: head is {tag, index + 1}, of the bug without its tag. */
@@ -436,6 +505,102 @@ static void take_ticket(int id)
     x_note("ticket", (long)ticket);
 }
 
+/* Who waits takes a look between reading the count and sleeping on it: what comes in
+   between shows in the count. Of the bug it looks first. */
+static void count_events(int id)
+{
+    x_word count = 0;
+
+    if (id == 0) {
+        payload = 7;
+        x_store(&x, 1, X_REL);
+        x_add(&y, 1, X_REL);
+        x_wake(&y, true);
+        return;
+    }
+    while (x_load(&x, X_ACQ) == 0) {
+        if (planted) {
+            count = x_load(&y, X_ACQ);
+        } else if (x_load(&x, X_ACQ) != 0) {
+            break;
+        }
+        x_wait(&y, count, false);
+        count = x_load(&y, X_ACQ);
+    }
+    x_check(payload == 7);
+}
+
+/* The word to sleep on is the one that says why: else a wake in between is lost. */
+static void look_once(int id)
+{
+    if (id == 0) {
+        x_store(&x, 1, X_REL);
+        x_wake(planted ? &y : &x, true);
+    } else if (planted) {
+        if (x_load(&x, X_ACQ) == 0) x_wait(&y, 0, false);
+    } else {
+        x_wait(&x, 0, false);
+    }
+}
+
+/* A lock that sleeps: 0 free, 1 held, 2 held and somebody sleeps. */
+static void lock_asleep(bool awoken_is_last)
+{
+    x_word unlocked = 0;
+
+    if (x_cas(&x, &unlocked, 1, X_ACQ, X_ACQ)) return;
+    while (x_exchange(&x, 2, X_ACQ) != 0) {
+        x_wait(&x, 2, false);
+        if (awoken_is_last && x_cas(&x, (x_word[]){0}, 1, X_ACQ, X_ACQ)) return;
+    }
+}
+
+static void lock_and_wake(int id)
+{
+    (void)id;
+    lock_asleep(false);
+    payload++;
+    if (x_exchange(&x, 0, X_REL) == 2 && !planted) x_wake(&x, false);
+}
+
+/* Who was woken says that no other sleeps. */
+static void lock_of_three(int id)
+{
+    (void)id;
+    lock_asleep(planted);
+    payload++;
+    if (x_exchange(&x, 0, X_REL) == 2) x_wake(&x, false);
+}
+
+/* Works only as long as no sleep ends for no reason. */
+static void sleep_once(int id)
+{
+    if (id == 0) {
+        x_store(&x, 1, X_REL);
+        x_wake(&x, true);
+        return;
+    }
+    if (planted) {
+        x_wait(&x, 0, false);
+    } else {
+        while (x_load(&x, X_ACQ) == 0) x_wait(&x, 0, false);
+    }
+    saw(1, x_load(&x, X_ACQ) == 1);
+}
+
+/* Awake, and yet the news may not have come: a sleep that ends orders nothing. */
+static void trust_the_wake(int id)
+{
+    if (id == 0) {
+        payload = 7;
+        x_store(&x, 1, X_REL);
+        x_wake(&x, true);
+        return;
+    }
+    x_wait(&x, 0, false);
+    if (planted || x_load(&x, X_ACQ) == 1) x_check(payload == 7);
+}
+
 static const struct bug {
     const char *name, *says;
     x_mode mode; /* the first one that shows it */
@@ -444,24 +609,35 @@ static const struct bug {
     void (*finish)(void);
     int spurious;
     bool linear;
+    int threads, disturbed;
 } bugs[] = {
-    {"no lock", "data race: a plain", X_SC, setup_planted, count_plainly, NULL, 0, false},
+    {"no lock", "data race: a plain", X_SC, setup_planted, count_plainly, NULL, 0, false, 2, 0},
     {"unlocked without release", "data race", X_SC, setup_planted, unlock_relaxed, NULL, 0,
-     false},
+     false, 2, 0},
     {"handed over without acquire", "data race", X_SC, setup_planted, hand_over, NULL, 0,
-     false},
+     false, 2, 0},
     {"handed over before it is written", "data race", X_SC, setup_planted, hand_over_early,
-     NULL, 0, false},
+     NULL, 0, false, 2, 0},
     {"a plain read of an atomic word", "data race", X_SC, setup_planted, peek, NULL, 0,
-     false},
-    {"lost wake-up", "y == 0", X_SC, setup, sleep_or_wake, somebody_woke, 0, false},
+     false, 2, 0},
+    {"lost wake-up", "y == 0", X_SC, setup, sleep_or_wake, somebody_woke, 0, false, 2, 0},
     {"each looks before the other's store arrives", "seen[0]", X_RA, setup, each_looks,
-     one_saw, 0, false},
-    {"the same head again", "owner", X_SC, setup_list, same_head, NULL, 0, false},
+     one_saw, 0, false, 2, 0},
+    {"the same head again", "owner", X_SC, setup_list, same_head, NULL, 0, false, 2, 0},
     {"a weak swap taken for a strong one", "seen[0]", X_SC, setup, swap_once, one_saw, 1,
-     false},
-    {"spinning", "does not end", X_SC, setup, spin, NULL, 0, false},
-    {"tickets in two steps", "no sequential order", X_SC, setup, take_ticket, NULL, 0, true},
+     false, 2, 0},
+    {"spinning", "does not end", X_SC, setup, spin, NULL, 0, false, 2, 0},
+    {"tickets in two steps", "no sequential order", X_SC, setup, take_ticket, NULL, 0, true, 2, 0},
+    {"counts events, and looks first", "all sleep", X_SC, setup_planted, count_events, NULL, 0,
+     false, 2, 0},
+    {"looks once, then sleeps", "all sleep", X_SC, setup, look_once, NULL, 0, false, 2, 0},
+    {"unlocks without a wake", "all sleep", X_SC, setup_planted, lock_and_wake, NULL, 0,
+     false, 2, 0},
+    {"woken, says that no other sleeps", "all sleep", X_SC, setup_planted, lock_of_three,
+     NULL, 0, false, 3, 0},
+    {"sleeps once", "seen[1]", X_SC, setup, sleep_once, saw_it, 0, false, 2, 1},
+    {"takes being woken for news", "data race", X_SC, setup_planted, trust_the_wake, NULL, 0,
+     false, 2, 0},
 };
 
 static bool search_both(const x_scenario *scenario, x_mode mode)
@@ -479,8 +655,9 @@ static void expect_bug(const struct bug *b)
     bool good;
 
     scenario.name = b->name;
-    scenario.threads = 2;
+    scenario.threads = b->threads;
     scenario.spurious = b->spurious;
+    scenario.disturbed = b->disturbed;
     scenario.setup = b->setup;
     scenario.thread = b->thread;
     scenario.finish = b->finish;
@@ -570,7 +747,7 @@ static void expect_within_bound(int bound, unsigned long expected)
 }
 
 /* Programs drawn at random: up to three operations of three threads on two words. */
-typedef enum act { LOAD, STORE, SWAP, ADD, CAS, ACTS } act;
+typedef enum act { LOAD, STORE, SWAP, ADD, CAS, WAIT, TIMED, WAKE, WAKE_ALL, SPIN, ACTS } act;
 static struct {
     act what;
     x_word *word, value;
@@ -588,14 +765,14 @@ static unsigned draw(unsigned limit)
     return (unsigned)(state >> 33) % limit;
 }
 
-static void draw_program(void)
+static void draw_program(act acts)
 {
     int t, i;
 
     for (t = 0; t < 3; t++) {
         lengths[t] = 1 + (int)draw(3);
         for (i = 0; i < lengths[t]; i++) {
-            drawn[t][i].what = (act)draw(ACTS);
+            drawn[t][i].what = (act)draw(acts);
             drawn[t][i].word = draw(2) == 0 ? &x : &y;
             drawn[t][i].value = 1 + draw(2);
             drawn[t][i].order = (x_order)draw(4);
@@ -617,6 +794,11 @@ static void act_it(int id)
         case SWAP: old = x_exchange(word, value, order); break;
         case ADD: old = x_add(word, value, order); break;
         case CAS: swapped = x_cas(word, &old, value + 1, order, order & X_ACQ); break;
+        case WAIT: swapped = x_wait(word, old, false); break;
+        case TIMED: swapped = x_wait(word, old, true); break;
+        case WAKE: x_wake(word, false); break;
+        case WAKE_ALL: x_wake(word, true); break;
+        case SPIN: x_spin(word, old); break;
         case ACTS: break;
         }
         x_note("saw", (long)(old << 1 | swapped));
@@ -630,7 +812,7 @@ static void note_words(void)
 }
 
 /* The reduction must find every outcome, and no other. */
-static void every_drawn(int programs)
+static void every_drawn(const char *name, act acts, int programs)
 {
     unsigned long reduced = 0, full = 0;
     x_scenario scenario = {0};
@@ -638,14 +820,16 @@ static void every_drawn(int programs)
     int i, bad = 0;
     x_mode mode;
 
-    scenario.name = "programs drawn at random";
+    scenario.name = name;
+    scenario.may_hang = true;
     scenario.threads = 3;
     scenario.setup = setup;
     scenario.thread = act_it;
     scenario.finish = note_words;
     for (i = 0; i < programs; i++) {
-        draw_program();
+        draw_program(acts);
         scenario.spurious = i % 2;
+        scenario.disturbed = i / 2 % 2;
         for (mode = X_SC; mode <= X_RA; mode++) {
             x_summary a, b;
             bad += x_search(&scenario, mode);
@@ -675,6 +859,7 @@ int main(int argc, char **argv)
     expect_within_bound(1, 0x7);
     expect_within_bound(2, 0xf);
     expect_within_bound(0, 0xf);
-    every_drawn(x_option.longer ? 2000 : 100);
+    every_drawn("programs drawn at random", WAIT, x_option.longer ? 2000 : 100);
+    every_drawn("with sleep", ACTS, x_option.longer ? 2000 : 100);
     return any_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -8,6 +8,8 @@
      - in weak mode, which store a load reads
      - whether a compare-exchange fails for no reason, as one that is made of a load
        linked and a store conditional may; as often as the scenario allows each thread
+     - who is woken, whether a sleep ends at its deadline, or for no reason; that too as
+       often as the scenario allows
 
    MODES
    SEQ  calls (marked by x_call) are never interrupted. It collects the outcomes that
@@ -22,6 +24,13 @@
    Not in RA: a load that reads a store made later (load buffering), a store that goes
    before one already made in the order of its location (2+2W).
 
+   SLEEP
+   x_wait and x_wake are a futex: wait looks at the word and falls asleep in one step, and
+   being woken tells nothing about memory. x_spin is for a loop that yields: it stands
+   still while the word is the same. That all threads sleep that have not ended is a
+   failure, "lost wake-up". Of a deadline the scenario's clock is told; when all sleep it
+   comes.
+
    DATA RACES
    Plain accesses are watched when the program is compiled with -fsanitize=thread and
    linked without: the compiler then reports each one to functions of explore_memory.h.
@@ -32,7 +41,8 @@
 
    REDUCTION
    Operations on different words, and loads of the same one, commute: of executions that
-   differ only in the order of such, one is enough. Source sets with sleep sets (Abdulla,
+   differ only in the order of such, one is enough. Wait and wake count as
+   read-modify-writes of their word that change nothing. Source sets with sleep sets (Abdulla,
    Aronsson, Jonsson, Sagonas, "Optimal dynamic partial order reduction", POPL 2014) find
    what must be reversed; --full goes without, which must find the same outcomes. A
    scenario must not show one thread what another did except by these operations, x_note
@@ -84,6 +94,8 @@ typedef struct x_scenario {
                                     right, or NULL; itself NULL: none is               */
     bool linear;                 /* outcomes must be those of sequential orders        */
     int spurious;                /* failures for no reason of each thread, at most     */
+    int disturbed;               /* sleeps of each that end for no reason, at most     */
+    bool may_hang;               /* that all sleep is an outcome, not a failure        */
     int bound, long_bound;       /* preemptions at most, and with --long; 0: no bound  */
 } x_scenario;
 
@@ -94,6 +106,14 @@ X_QUIET bool x_cas(x_word *p, x_word *expected, x_word value, x_order order,
                    x_order failure);
 X_QUIET x_word x_exchange(x_word *p, x_word value, x_order order);
 X_QUIET x_word x_add(x_word *p, x_word value, x_order order);
+
+/* Sleeps if the word has that value, until somebody wakes (one, or all) who sleep on it:
+   true; with a deadline (timed), false if that came first. */
+X_QUIET bool x_wait(x_word *p, x_word value, bool timed);
+X_QUIET void x_wake(x_word *p, bool all);
+
+/* In a loop, instead of trying again while the word has that value. */
+X_QUIET void x_spin(x_word *p, x_word value);
 
 /* Before each call that a sequential order keeps whole. */
 X_QUIET void x_call(void);
@@ -186,7 +206,8 @@ typedef struct x_step {
     int location;
     const char *what;
     bool loaded, stored, swap;
-    bool spurious;         /* it failed for no reason                                  */
+    bool spurious;         /* it failed, or returned, for no reason                    */
+    bool parking;          /* wait or wake: what it stored was there                   */
     int age;               /* stores made since the one that was read                  */
     x_word was, is;
 } x_step;
@@ -195,9 +216,13 @@ typedef struct x_step {
 typedef struct x_fiber {
     ucontext_t context;
     jmp_buf top, at;
-    int location; /* of the next operation, -1: a call */
+    int location; /* of the next operation, -1: a call or awakening */
     bool writes;
     int spurious; /* failures for no reason so far */
+    int disturbed;           /* ends of sleeps for no reason */
+    const x_word *sleeps_on; /* if it is parked... */
+    bool spins, timed;       /* ... how */
+    x_word value;            /* that the word had */
     x_view view;
     int before[X_THREADS]; /* its last step's */
 } x_fiber;
@@ -227,6 +252,7 @@ static int x_at;                  /* the step to come                     */
 static int x_length;              /* how many steps have their choices    */
 static int x_fresh;               /* the first that is not as last time   */
 static unsigned x_ended;          /* threads                              */
+static unsigned x_parked;         /* those that wait to be woken          */
 static unsigned x_sleep;          /* of the step to come: its sleep...    */
 static int x_unread[X_THREADS];   /* ... and unread                       */
 static int x_location_count;
@@ -326,13 +352,32 @@ X_QUIET void x_take(x_step *s, unsigned threads)
     s->choice = 0;
 }
 
+/* All threads sleep that have not ended. A deadline will come; of the reduced search that
+   is cut: it came in the execution in which it did so at once. */
+X_QUIET unsigned x_all_sleep(unsigned left)
+{
+    int t;
+
+    for (t = 0; t < x_scene->threads; t++) {
+        if ((left >> t & 1) == 0 || !x_fibers[t].timed) continue;
+        if (x_reduced) x_cut = true;
+        else x_parked &= ~(1u << t);
+        return left & ~x_parked;
+    }
+    if (!x_scene->may_hang) x_fail("lost wake-up: all sleep who have not ended");
+    x_result.count[X_COUNTS - 1] = left;
+    return 0;
+}
+
 /* The thread that does the next step; -1: the execution is over, or cut because all that
    could follow was explored elsewhere. */
 X_QUIET int x_choose(void)
 {
     x_step *s = &x_steps[x_at];
-    unsigned enabled = ((1u << x_scene->threads) - 1) & ~x_ended;
+    unsigned left = ((1u << x_scene->threads) - 1) & ~x_ended;
+    unsigned enabled = left & ~x_parked;
 
+    if (enabled == 0 && left != 0) enabled = x_all_sleep(left);
     if (enabled == 0) return -1;
     if (x_at == X_STEPS - 1) x_fail("does not end");
     if (x_at >= x_length) {
@@ -425,6 +470,29 @@ X_QUIET void x_depend(x_step *s, x_location *l)
     memset(l->read, 0, sizeof l->read);
 }
 
+/* A step that depends on nothing but what its thread was woken by. */
+X_QUIET void x_follow(x_step *s)
+{
+    x_fiber *self = &x_fibers[s->thread];
+
+    self->before[s->thread] = x_at + 1;
+    memcpy(s->before, self->before, sizeof s->before);
+}
+
+/* Ends the sleep of a thread; all it does comes after the step just done. */
+X_QUIET void x_unpark(int thread)
+{
+    const int *before = x_steps[x_at - 1].before;
+    x_fiber *f = &x_fibers[thread];
+    int t;
+
+    x_parked &= ~(1u << thread);
+    f->timed = false;
+    for (t = 0; t < X_THREADS; t++) {
+        if (before[t] > f->before[t]) f->before[t] = before[t];
+    }
+}
+
 /* The step is done. Threads explored before it, or asleep, sleep on if they do not
    depend on it. In weak mode a store does not wake a load but for reading that store. */
 X_QUIET void x_done(x_step *s, x_location *l)
@@ -432,11 +500,12 @@ X_QUIET void x_done(x_step *s, x_location *l)
     int t;
 
     if (l != NULL && x_reduced) x_depend(s, l);
+    else if (x_reduced) x_follow(s);
     x_sleep = 0;
     x_unread[s->thread] = 0;
     for (t = 0; t < x_scene->threads && x_reduced; t++) {
         const x_fiber *f = &x_fibers[t];
-        bool wakes = f->location == s->location &&
+        bool wakes = l != NULL && f->location == s->location &&
                      (s->stored || (f->writes && x_memory == X_SC));
         if (t == s->thread || ((s->sleep | s->done) >> t & 1) == 0) continue;
         if (!wakes) x_sleep |= 1u << t;
@@ -480,7 +549,7 @@ void x_call(void)
     s->choices = 1;
     s->location = -1;
     s->what = "call";
-    s->loaded = s->stored = false;
+    s->loaded = s->stored = s->spurious = s->parking = false;
     s->age = 0;
     x_done(s, NULL);
 }
@@ -500,7 +569,7 @@ long x_count(int which, long amount) { return x_result.count[which] += amount; }
 X_QUIET void x_begin(void)
 {
     x_at = 0;
-    x_ended = x_sleep = 0;
+    x_ended = x_sleep = x_parked = 0;
     x_cut = x_failed = false;
     x_execution++;
     memset(x_unread, 0, sizeof x_unread);
@@ -533,7 +602,8 @@ X_QUIET void x_execute(void)
         memcpy(&f->at, &f->top, sizeof f->at);
         memset(f->before, 0, sizeof f->before);
         memset(&f->view, 0, sizeof f->view);
-        f->spurious = 0;
+        f->spurious = f->disturbed = 0;
+        f->timed = false;
         f->view.clock[t] = 1;
         x_enter(t, x_start);
     }

@@ -126,7 +126,7 @@ X_QUIET x_location *x_turn(const x_word *p, bool writes, const char *what)
     s = &x_steps[x_at];
     s->location = (int)(l - x_locations);
     s->what = what;
-    s->loaded = s->stored = s->swap = s->spurious = false;
+    s->loaded = s->stored = s->swap = s->spurious = s->parking = false;
     s->choices = 1;
     s->age = 0;
     if (l->stores > X_STORES - 2) x_fail("too many stores");
@@ -211,14 +211,21 @@ X_QUIET void x_write(x_location *l, x_word value, x_order order, int carried)
     x_append(l, value, carried);
 }
 
-/* Plain accesses from here on are later than what this step released. */
+/* Plain accesses from here on are later than what this step released. Who spins on the
+   word goes on if it changed. */
 X_QUIET void x_finish_step(x_location *l)
 {
     x_step *s = &x_steps[x_at];
+    int t;
 
     x_touch(x_find(l->address), s->stored ? X_ATOMIC_WRITE : X_ATOMIC_READ);
     x_fibers[x_now].view.clock[x_now]++;
     x_done(s, l);
+    for (t = 0; t < x_scene->threads && s->stored; t++) {
+        const x_fiber *f = &x_fibers[t];
+        if ((x_parked >> t & 1) == 0 || !f->spins || f->sleeps_on != l->address) continue;
+        if (f->value != s->is) x_unpark(t);
+    }
 }
 
 // ----------------------------------------------------------------------------------
@@ -310,6 +317,105 @@ x_word x_exchange(x_word *p, x_word value, x_order order)
 x_word x_add(x_word *p, x_word value, x_order order)
 {
     return x_modify(p, 1, value, order, "add");
+}
+
+// ----------------------------------------------------------------------------------
+// Sleep
+// ----------------------------------------------------------------------------------
+
+/* The turn of a wait or a wake: its place in the order of the word's changes, and what the
+   word is there. Not an access: a wake knows the address only. */
+X_QUIET x_location *x_park_turn(const x_word *p, const char *what)
+{
+    x_location *l = x_turn(p, true, what);
+    x_step *s = &x_steps[x_at];
+    int newest = l->stores - 1;
+
+    s->parking = s->loaded = true;
+    s->was = l->store[newest].value;
+    x_write(l, s->was, X_RLX, l->store[newest].message);
+    return l;
+}
+
+/* Sleeps; false if the deadline came. The awakening is a step. */
+X_QUIET bool x_park(const x_word *p, x_word value, bool spins, bool timed)
+{
+    x_fiber *self = &x_fibers[x_now];
+    bool expired;
+    x_step *s;
+
+    self->sleeps_on = p;
+    self->value = value;
+    self->spins = spins;
+    self->timed = timed;
+    x_parked |= 1u << x_now;
+    x_yield(-1, false);
+    s = &x_steps[x_at];
+    expired = self->timed;
+    self->timed = false;
+    s->what = expired ? "expires" : "wakes up";
+    s->location = -1;
+    s->loaded = s->stored = s->swap = s->spurious = s->parking = false;
+    s->choices = 1;
+    s->age = 0;
+    x_done(s, NULL);
+    return !expired;
+}
+
+/* Who falls asleep may be disturbed, or meet the deadline, at once: that is as if later. */
+X_QUIET bool x_sleep_on(x_word *p, x_word value, bool spins, bool timed)
+{
+    x_fiber *self = &x_fibers[x_now];
+    x_location *l = x_park_turn(p, spins ? "spin, goes on" : "wait, returns");
+    x_step *s = &x_steps[x_at];
+    bool sleeps = s->was == value, expires;
+
+    s->choices = 1 + (sleeps && timed) +
+                 (sleeps && self->disturbed < x_scene->disturbed);
+    if (s->choice >= s->choices) x_fail("the replay takes another course");
+    expires = timed && s->choice == 1;
+    s->spurious = s->choice > 0 && !expires;
+    self->disturbed += s->spurious;
+    sleeps = sleeps && s->choice == 0;
+    if (sleeps) s->what = spins ? "spins" : "wait, sleeps";
+    if (expires) s->what = "wait, expires";
+    x_touch(x_find(p), X_ATOMIC_READ);
+    self->view.clock[x_now]++;
+    x_done(s, l);
+    return sleeps ? x_park(p, value, spins, timed) : !expires;
+}
+
+bool x_wait(x_word *p, x_word value, bool timed)
+{
+    if (!x_is_plain()) return x_sleep_on(p, value, false, timed);
+    if (*p == value && !timed) x_fail("sleeps where nothing can wake");
+    return *p != value;
+}
+
+void x_spin(x_word *p, x_word value) { x_sleep_on(p, value, true, false); }
+
+/* Wakes any one of the sleepers, or all. */
+void x_wake(x_word *p, bool all)
+{
+    unsigned sleepers = 0;
+    x_location *l;
+    x_step *s;
+    int t, n = 0;
+
+    if (x_is_plain()) return;
+    l = x_park_turn(p, all ? "wake all" : "wake one");
+    s = &x_steps[x_at];
+    for (t = 0; t < x_scene->threads; t++) {
+        const x_fiber *f = &x_fibers[t];
+        if ((x_parked >> t & 1) != 0 && !f->spins && f->sleeps_on == p) sleepers |= 1u << t;
+    }
+    s->choices = all || sleepers == 0 ? 1 : __builtin_popcount(sleepers);
+    if (s->choice >= s->choices) x_fail("the replay takes another course");
+    n = s->choice;
+    x_done(s, l);
+    for (t = 0; t < x_scene->threads; t++) {
+        if ((sleepers >> t & 1) != 0 && (all || n-- == 0)) x_unpark(t);
+    }
 }
 
 // ----------------------------------------------------------------------------------

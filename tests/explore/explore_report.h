@@ -21,7 +21,7 @@ static struct {
 
 /* Of the scenario, or of the group. */
 typedef struct x_total {
-    int scenarios, bound, outcomes, spurious;
+    int scenarios, bound, outcomes, spurious, disturbed;
     uint64_t digest; /* of the outcomes */
     unsigned long executions, cut;
     struct {
@@ -103,8 +103,8 @@ X_QUIET void x_print_step(int i)
            (X_THREADS - s->thread) * 2, "", s->what, place);
     if (s->loaded) x_print_value(" reads ", s->was, writer);
     if (s->age > 0) printf(" (%d behind)", s->age);
-    if (s->stored) x_print_value(" writes ", s->is, writer);
-    if (s->spurious) printf(" and fails for no reason");
+    if (s->stored && !s->parking) x_print_value(" writes ", s->is, writer);
+    if (s->spurious) printf(" and %s for no reason", s->parking ? "returns" : "fails");
     printf("\n");
 }
 
@@ -245,6 +245,7 @@ X_QUIET void x_print_totals(const char *name)
         if (total->bound == 0) printf("exhaustive");
         else printf("at most %d preemption%s", total->bound, total->bound > 1 ? "s" : "");
         if (total->spurious > 0) printf("; weak swaps, %d per thread", total->spurious);
+        if (total->disturbed > 0) printf("; disturbed sleep, %d", total->disturbed);
         for (i = 0; i < X_EXCEPTIONS && total->exception[i].count > 0; i++) {
             printf("; %lu: %s", total->exception[i].count, total->exception[i].name);
         }
@@ -290,6 +291,7 @@ X_QUIET bool x_fails_in(x_mode mode)
     x_totals[mode].scenarios++;
     x_totals[mode].bound = x_bound;
     x_totals[mode].spurious = x_scene->spurious;
+    x_totals[mode].disturbed = x_scene->disturbed;
     return x_fails(mode);
 }
 

@@ -1,11 +1,12 @@
-/* The shipped vts.h under the explorer: its atomic operations are steps of explore.h, and
-   what it keeps per thread is kept per fiber. */
+/* The shipped vts.h under the explorer: its atomic operations and its sleep are steps of
+   explore.h, and what it keeps per thread is kept per fiber. */
 #ifndef SHIPPED_H
 #define SHIPPED_H
 
 #include "tests/explore/explore.h"
 
 #define VTS_ATOMICS_HEADER "tests/explore/atomics.h"
+#define VTS__PARKING_HEADER "tests/explore/parking.h"
 #define VTS_STATIC
 #define VTS_IMPLEMENTATION
 /* vts.h declares vts__self thread-local: this makes that declaration a pointer, which is
@@ -26,6 +27,7 @@ X_QUIET void forget_threads(void)
     if (!made) vts__thread_at_exit(vts__self_now);
     made = true;
     memset(selves, 0, sizeof selves);
+    memset(model_time, 0, sizeof model_time);
     vts__thread_map = 0;
 }
 
