@@ -13,7 +13,8 @@
 #     header FILE           of all that follow
 #     mutant NAME
 #     why    what goes wrong
-#     killed PROGRAM [TEST] the test program that finds it; TEST makes it quicker
+#     killed PROGRAM [TEST] the test program that finds it; TEST makes it quicker;
+#                           tsan/PROGRAM: built with ThreadSanitizer, asan/PROGRAM
 #     -, + and blank        the lines to take away, to add, to leave: as in a diff, and they
 #                           must stand in the header exactly once; @@ begins another place
 #
@@ -24,15 +25,17 @@
 . tests/lib.sh
 MUTANTS=tests/mutants
 DIR=$OUT/mutants
-UNIT="t_source t_valuetask t_pool t_dispatch t_failure t_wrap t_meanwhile"
+UNIT="t_source t_valuetask t_pool t_dispatch t_failure t_wrap t_meanwhile t_cancellation
+t_task t_loop t_loop_meanwhile t_when t_await t_stream t_correct_use t_threadpool t_cxx"
 PCMON="t_pcmon_sensor t_pcmon_map t_pcmon t_pcmon_failure t_pcmon_thread"
-EXPLORE="e_queue e_caller e_pool e_source"
+EXPLORE="e_queue e_caller e_pool e_source e_cancel e_task e_loop e_threadpool"
 EXPLORE_PCMON=e_pcmon
 GATES="unit explore tsan asan"
 ORDERS=vts.h # the header whose orders the explorer sees
 QUICK="claim-any-token token-not-increased unregister-lost depth-limit-off tag-dropped
 claim-without-swap put-double-unchecked freshness-unchecked vts__dispatch/store-1/relaxed
-vts__run_queue_post/cas-1/no-release"
+vts__stack_push/cas-1/no-release await-arms-first unregister-cancellation-lost
+task-unregister-lost"
 status=0
 rm -rf "$DIR"
 mkdir -p "$DIR/copy" "$DIR/base"
@@ -64,8 +67,7 @@ orders() {
 
 # The same lines for all.
 all() {
-    awk -f $MUTANTS/apply.awk $MUTANTS/*.mutants
-    orders
+    awk -f $MUTANTS/apply.awk $MUTANTS/*.mutants && orders
 }
 
 # wanted NAME PATTERN...: whether it is asked for; without patterns all are.
@@ -97,6 +99,9 @@ build() {
     case $program in
     e_*) $CC "$@" $HWLOC -DMUTANT_EXPLORED -c "tests/explore/$program.c" -o "$built.o" &&
         $CC "$built.o" -o "$built" ;;
+    t_cxx) printf '#define VTS_IMPLEMENTATION\n#include "vts.h"\n' |
+        $CC "$@" -x c -c - -o "$built.o" &&
+        ${CXX:-c++} "$@" -std=c++20 tests/cxx/t_cxx.cpp "$built.o" -o "$built" -pthread ;;
     *pcmon*) $CC "$@" "tests/$program.c" -o "$built" $HWLOC -lhwloc -pthread -lm -lcmocka ;;
     *) $CC "$@" "tests/$program.c" -o "$built" -pthread -lm -lcmocka ;;
     esac >"$DIR/log" 2>&1
@@ -145,6 +150,9 @@ kill_by() {
     execute "$1" "$3"
     result=$?
     [ $result -ne 0 ] || return 1
+    case $result in
+    125 | 126 | 127 | 137) bad "$name: $1 did not run (status $result)" && return 1 ;;
+    esac
     killer="$1 ($(culprit $result))"
 }
 
@@ -154,7 +162,7 @@ programs() {
     explore,vts.h) echo "$EXPLORE" ;;
     explore,*) echo "$EXPLORE_PCMON" ;;
     unit,vts.h | asan,vts.h) echo "$UNIT" ;;
-    tsan,vts.h) echo stress ;;
+    tsan,vts.h) echo stress t_await ;;
     unit,*) echo "$PCMON" ;;
     asan,* | tsan,*) echo t_pcmon t_pcmon_thread ;;
     esac
@@ -173,6 +181,7 @@ gate() {
 
 gate_of() {
     case $1 in
+    */*) echo "${1%/*}" ;;
     e_*) echo explore ;;
     stress) echo tsan ;;
     *) echo unit ;;
@@ -222,11 +231,13 @@ examine() {
     none) bad "$1: no gate is named" && return ;;
     equivalent) return ;;
     esac
-    if ! sound "$3" "$(gate_of "$3")" "$4" && grep -q unbuilt "$mark"; then
+    named=$(gate_of "$3")
+    set -- "$1" "$2" "${3##*/}" "$4"
+    if ! sound "$3" "$named" "$4" && grep -q unbuilt "$mark"; then
         echo "skip mutant $1: $3 does not build here"
-    elif kill_by "$3" "$(gate_of "$3")" "$4"; then
+    elif kill_by "$3" "$named" "$4"; then
         echo "ok mutant $1: killed by $killer"
-        named_row "$1" "$(gate_of "$3")" "$3"
+        named_row "$1" "$named" "$3"
     elif any_gate "$1" "$2"; then
         bad "$1: not killed by $3, but by $killer"
     else
@@ -292,4 +303,13 @@ while read -r name header program test <&3; do
         examine "$name" "$header" "$program" "$test"
     fi
 done 3<"$DIR/list"
+
+# What is asked for and not there is no success.
+for pattern in "$@"; do
+    found=
+    while read -r name rest <&3; do
+        wanted "$name" "$pattern" && found=1 && break
+    done 3<"$DIR/list"
+    [ -n "$found" ] || bad "$pattern: there is none of this name"
+done
 exit $status
