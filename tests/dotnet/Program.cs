@@ -21,6 +21,8 @@ sealed class Slot
     public ValueTask<long> Task;
     public Source? Source;
     public string? Failure;
+    public object? Preserved; // tells tasks that preserve made of sources apart
+    public int Awaiters; // of that task
 }
 
 static class Trace
@@ -38,6 +40,7 @@ static class Trace
     private static readonly Source[] sources = new Source[Sources];
     private static readonly Slot[] slots = new Slot[Slots];
     private static readonly Task<long>?[] tasks = new Task<long>?[Slots];
+    private static readonly List<(Task Task, Registration Registration)> unqueued = [];
     private static int depth;
 
     public static bool Captures(ValueTaskSourceOnCompletedFlags flags) =>
@@ -131,32 +134,85 @@ static class Trace
     private static void OnCompleted(Slot slot, ValueTaskSourceOnCompletedFlags flags, int k)
     {
         var registration = new Registration(_ => Run(k), null);
-        bool wasCompleted = slot.Source == null && slot.Task.IsCompleted;
-        bool captures = (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0;
-        var awaiter = slot.Task.ConfigureAwait(captures).GetAwaiter();
-        void Arrive() => Registration.Arrive(registration);
+        bool isTask = slot.Source == null, wasCompleted = isTask && slot.Task.IsCompleted;
+        bool isFirst = isTask && !wasCompleted && slot.Awaiters++ == 0;
 
-        if (Flows(flags)) awaiter.OnCompleted(Arrive);
-        else awaiter.UnsafeOnCompleted(Arrive);
+        if (isTask && !wasCompleted && !(isFirst && Captures(flags)) && Differences.On)
+            RunWithTask(slot.Task.AsTask(), isFirst, flags, registration);
+        else
+            Await(slot.Task, flags, registration);
+        if (isTask && !wasCompleted && !Captures(flags) && !Differences.On)
+            unqueued.Add((slot.Task.AsTask(), registration));
         if (!wasCompleted) return; // a source's adapter has done the rest
         registration.Wait();
         if (Differences.D5_RunsNow(false)) registration.RunNow(Flows(flags));
     }
 
+    private static void Await(ValueTask<long> task, ValueTaskSourceOnCompletedFlags flags,
+                              Registration registration)
+    {
+        bool captures = (flags & ValueTaskSourceOnCompletedFlags.UseSchedulingContext) != 0;
+        var awaiter = task.ConfigureAwait(captures).GetAwaiter();
+        void Arrive() => Registration.Arrive(registration);
+
+        if (Flows(flags)) awaiter.OnCompleted(Arrive);
+        else awaiter.UnsafeOnCompleted(Arrive);
+    }
+
+    /// <summary>D19: when the task completes, there or posted, whoever else awaits it.
+    /// </summary>
+    private static void RunWithTask(Task task, bool isFirst,
+                                    ValueTaskSourceOnCompletedFlags flags,
+                                    Registration registration)
+    {
+        SynchronizationContext? captured =
+            Captures(flags) ? SynchronizationContext.Current : null;
+        void Continue(Task _)
+        {
+            SynchronizationContext? current = SynchronizationContext.Current;
+            bool isHere = captured == null || captured == current;
+            bool mayRun = isFirst && (captured != null || current == null);
+            if (isHere && !mayRun) Differences.D19_RunsAll();
+            if (isHere) Registration.Arrive(registration);
+            else captured!.Post(Registration.Arrive, registration);
+        }
+
+        bool suppress = !Flows(flags);
+        if (suppress) ExecutionContext.SuppressFlow();
+        task.ContinueWith(Continue, CancellationToken.None,
+                          TaskContinuationOptions.ExecuteSynchronously,
+                          TaskScheduler.Default);
+        if (suppress) ExecutionContext.RestoreFlow();
+    }
+
+    /// <summary>What a completed task has sent to the pool waits there when this returns.
+    /// </summary>
+    private static void WaitForTasks()
+    {
+        foreach (var (task, registration) in unqueued)
+            if (task.IsCompleted) registration.WaitUntilQueued();
+        unqueued.RemoveAll(one => one.Task.IsCompleted);
+    }
+
     private static string AreEqual(Slot a, Slot b) =>
-        a.Task == b.Task || Differences.D10_Alike(a, b) ? "equal" : "different";
+        Differences.D10_AreEqual(a, b) ?? a.Task == b.Task ? "equal" : "different";
 
     /// <summary>A preserved task that is pending would block; a source never does.</summary>
     private static string Result(Slot slot)
     {
         bool blocks = slot.Source == null && !slot.Task.IsCompleted;
-        if (blocks) return Differences.D14_NeverBlocks() ? "not_completed" : "blocks";
+        if (blocks) return Differences.D18_NeverBlocks() ? "not_completed" : "blocks";
         return $"ok {slot.Task.GetAwaiter().GetResult()}";
     }
 
-    private static void Preserve(int slot) =>
-        slots[slot] = new() { Task = slots[slot].Task.Preserve(),
-                              Failure = slots[slot].Failure };
+    private static void Preserve(int slot)
+    {
+        Slot old = slots[slot];
+        slots[slot] = new() { Task = Source.MakeTask(old.Task.Preserve),
+                              Failure = old.Failure,
+                              Preserved = old.Source != null ? new() : old.Preserved,
+                              Awaiters = old.Awaiters };
+    }
 
     private static string State(Task<long>? task)
     {
@@ -194,7 +250,7 @@ static class Trace
             return Ok(() => OnCompleted(slots[a[0]], (ValueTaskSourceOnCompletedFlags)a[1],
                                         a[2]));
         case "task_equals": return AreEqual(slots[a[0]], slots[a[1]]);
-        case "as_task": return Ok(() => tasks[a[1]] = slots[a[0]].Task.AsTask());
+        case "as_task": return Ok(() => tasks[a[1]] = Source.MakeTask(slots[a[0]].Task.AsTask));
         case "preserve": return Ok(() => Preserve(a[0]));
         case "task_state": return State(tasks[a[0]]);
         case "scheduler":
@@ -208,9 +264,15 @@ static class Trace
 
     private static void RunQueue(int which)
     {
-        if (which == 0) Queue.Ui.Run("ui", Queue.Ui);
-        else Queue.Pool.Run("pool", null);
-        Place = "inline";
+        try
+        {
+            if (which == 0) Queue.Ui.Run("ui", Queue.Ui);
+            else Queue.Pool.Run("pool", null);
+        }
+        finally
+        {
+            Place = "inline";
+        }
     }
 
     private static string Outcome(string line)
@@ -231,7 +293,12 @@ static class Trace
         }
     }
 
-    private static void Perform(string line) => Write($"{line} -> {Outcome(line)}");
+    private static void Perform(string line)
+    {
+        string outcome = Outcome(line);
+        if (depth == 0) WaitForTasks();
+        Write($"{line} -> {outcome}");
+    }
 
     // ---- sequences ----
 
@@ -244,6 +311,7 @@ static class Trace
         for (int i = 0; i < Sources; i++) sources[i] = new(asynchronously, pooled);
         for (int i = 0; i < Slots; i++) slots[i] = new();
         Array.Clear(tasks);
+        unqueued.Clear();
         scripts.Clear();
         main.Clear();
     }

@@ -46,12 +46,18 @@ sealed class Queue : SynchronizationContext
         var work = posted.ToArray();
         posted.Clear();
         SetSynchronizationContext(current);
-        foreach (var (item, context) in work)
+        try
         {
-            Trace.Place = place;
-            ExecutionContext.Run(context, _ => item(), null);
+            foreach (var (item, context) in work)
+            {
+                Trace.Place = place;
+                ExecutionContext.Run(context, _ => item(), null);
+            }
         }
-        SetSynchronizationContext(previous);
+        finally
+        {
+            SetSynchronizationContext(previous);
+        }
     }
 
     /// <summary>Takes what was posted last and runs it as a completion would.</summary>
@@ -73,6 +79,9 @@ sealed class Registration(Action<object?> continuation, object? state)
 
     public bool HasRun { get; private set; }
 
+    /// <summary>Whose result a task takes when this runs.</summary>
+    public Source? TakesFrom { get; init; }
+
     public static void Arrive(object? self)
     {
         var registration = (Registration)self!;
@@ -88,15 +97,22 @@ sealed class Registration(Action<object?> continuation, object? state)
     private void Run()
     {
         HasRun = true;
+        TakesFrom?.TaskTakes();
         continuation(state);
     }
 
     /// <summary>Of a completed operation: until .NET ran it or queued it somewhere.</summary>
     public void Wait(int postsBefore)
     {
-        bool dispatched = SpinWait.SpinUntil(
-            () => HasRun || arrived || Queue.Ui.Posts != postsBefore, 10000);
-        if (!dispatched) throw new TimeoutException("a continuation was never dispatched");
+        WaitFor(() => HasRun || arrived || Queue.Ui.Posts != postsBefore);
+    }
+
+    public void WaitUntilQueued() => WaitFor(() => HasRun || arrived);
+
+    private static void WaitFor(Func<bool> dispatched)
+    {
+        if (!SpinWait.SpinUntil(dispatched, 10000))
+            throw new TimeoutException("a continuation was never dispatched");
     }
 
     public void Wait() => Wait(posts);
@@ -110,9 +126,11 @@ sealed class Registration(Action<object?> continuation, object? state)
 /// the result is taken, with vts's calls.</summary>
 sealed class Source : IValueTaskSource<long>
 {
+    private static bool makesTask;
     private readonly bool asynchronously, pooled;
     private ManualResetValueTaskSourceCore<long> core, beforeWaiter;
     private Registration? waiter;
+    private bool taskTakes;
 
     public Source(bool asynchronously, bool pooled)
     {
@@ -127,6 +145,23 @@ sealed class Source : IValueTaskSource<long>
     public bool IsPending =>
         !IsIdle && core.GetStatus(core.Version) == ValueTaskSourceStatus.Pending;
     public bool IsQueued => !IsPending && waiter is { HasRun: false };
+
+    /// <summary>AsTask or Preserve: what they register is known as a task's.</summary>
+    public static T MakeTask<T>(Func<T> make)
+    {
+        makesTask = true;
+        try
+        {
+            return make();
+        }
+        finally
+        {
+            makesTask = false;
+        }
+    }
+
+    /// <summary>A task asks for the status next, then for the result.</summary>
+    public void TaskTakes() => taskTakes = true;
 
     private bool IsStale(short token) => IsIdle || token != core.Version;
 
@@ -174,6 +209,9 @@ sealed class Source : IValueTaskSource<long>
 
     public ValueTaskSourceStatus GetStatus(short token)
     {
+        bool fails = taskTakes && IsStale(token);
+        taskTakes = false;
+        if (fails && Differences.D20_TaskFails()) return ValueTaskSourceStatus.Faulted;
         Differences.D1_IdleIsStale(this);
         try
         {
@@ -193,7 +231,8 @@ sealed class Source : IValueTaskSource<long>
         if (!IsStale(token)) Differences.D6_OneRegistration(this);
         var before = core;
         bool wasPending = IsPending;
-        var registration = new Registration(continuation!, state);
+        var registration = new Registration(continuation!, state)
+            { TakesFrom = makesTask ? this : null };
         try
         {
             core.OnCompleted(Registration.Arrive, registration, token, flags);

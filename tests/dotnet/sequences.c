@@ -18,9 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* vts has no tasks that outlive their source yet: 1 adds as_task, preserve, task_state. */
-#define WITH_TASKS 0
-
 #define SCRIPTS 6
 #define SCRIPT_OPS 3
 #define TOKEN_ZERO (-1000)
@@ -45,19 +42,19 @@ static const operation operations[] = {
     {"get_status", "ST", 8, 4},
     {"get_result", "ST", 12, 12},
     {"task_result", "XV", 2, 1},
-    {"task_error", "Xe", 5, 1},
+    {"task_error", "Xe", 7, 1},
     {"task_canceled", "X", 1, 1},
     {"task_of", "XST", 6, 2},
     {"task_is", "X", 5, 3},
     {"task_get_result", "X", 5, 4},
     {"task_on_completed", "XFk", 6, 2},
-    {"task_equals", "XX", 5, 1},
+    {"task_equals", "XX", 7, 1},
     {"scheduler", "B", 5, 0},
     {"context", "C", 5, 3},
     {"run", "B", 10, 0},
-    {"as_task", "XY", 4 * WITH_TASKS, 2 * WITH_TASKS},
-    {"preserve", "X", 3 * WITH_TASKS, WITH_TASKS},
-    {"task_state", "Y", 5 * WITH_TASKS, 2 * WITH_TASKS},
+    {"as_task", "XY", 4, 2},
+    {"preserve", "X", 3, 1},
+    {"task_state", "Y", 5, 2},
 };
 
 #define OPERATIONS (int)(sizeof operations / sizeof *operations)
@@ -103,7 +100,7 @@ static int argument(char kind, int script)
     case 'T': return token();
     case 'V': return between(-9, 99);
     case 'E': return between(0, 9) == 0 ? 0 : between(-9, -1);
-    case 'e': return between(-3, 0);
+    case 'e': return between(-2, 0);
     case 'F': return between(0, 3);
     case 'K': return between(0, 24) == 0 ? -1 : continuation(script, 1);
     case 'k': return continuation(script, 1);
@@ -143,18 +140,44 @@ static void print_operations(int count, int script)
     }
 }
 
+static void print_completion(int source)
+{
+    static const char *const completions[] = {"set_result", "set_error", "set_canceled"};
+    printf("%s %d 0 %d\n", completions[between(0, 2)], source, argument('E', -1));
+}
+
 /* An operation as it should be, with others in between. */
 static int print_story(void)
 {
-    static const char *const completions[] = {"set_result", "set_error", "set_canceled"};
     int source = argument('S', -1), others = between(0, 2);
 
     printf("reset %d\n", source);
     printf("on_completed %d 0 %d %d\n", source, argument('F', -1), argument('k', -1));
     print_operations(others, -1);
-    printf("%s %d 0 %d\n", completions[between(0, 2)], source, argument('E', -1));
+    print_completion(source);
     printf("run %d\nget_result %d 0\n", argument('B', -1), source);
     return others + 5;
+}
+
+/* The same of an operation that becomes a task while it is pending: any number await it. */
+static int print_task_story(void)
+{
+    int source = argument('S', -1), slot = argument('X', -1), task = argument('Y', -1);
+    int awaiters = between(0, 3);
+
+    printf("reset %d\ntask_of %d %d 0\n", source, slot, source);
+    if (between(0, 2) != 0) printf("preserve %d\n", slot);
+    printf("as_task %d %d\n", slot, task);
+    for (int i = 0; i < awaiters; i++) {
+        printf("scheduler %d\ncontext %d\n", argument('B', -1), argument('C', -1));
+        printf("task_on_completed %d %d %d\n", slot, argument('F', -1), argument('k', -1));
+    }
+    if (between(0, 3) == 0) printf("task_get_result %d\n", slot);
+    print_operations(between(0, 2), -1);
+    print_completion(source);
+    if (between(0, 7) == 0) printf("get_result %d 0\n", source);
+    printf("run 1\ntask_get_result %d\nrun 0\ntask_state %d\n", slot, task);
+    return 9 + 3 * awaiters;
 }
 
 static void print_main(int count)
@@ -163,9 +186,9 @@ static void print_main(int count)
     if (between(0, 3) != 0) puts("reset 1");
     printf("scheduler %d\ncontext %d\n", argument('B', -1), argument('C', -1));
     while (count > 0) {
-        bool story = count > 5 && between(0, 9) == 0;
-        if (!story) print_operations(1, -1);
-        count -= story ? print_story() : 1;
+        int dice = count > 5 ? between(0, 11) : 11;
+        if (dice > 1) print_operations(1, -1);
+        count -= dice == 0 ? print_story() : dice == 1 ? print_task_story() : 1;
     }
 }
 

@@ -64,6 +64,46 @@ static void queue_run(queue *q, vts_scheduler *scheduler)
     vts_scheduler_set_current(previous);
 }
 
+// ---- memory of tasks ----
+
+/* Blocks are listed: a sequence ends with tasks whose source is never completed. */
+typedef struct block {
+    struct block *next, **at;
+} block;
+
+static block *blocks;
+
+static void *block_new(void *user, size_t size)
+{
+    block *made = (block *)malloc(sizeof *made + size);
+
+    (void)user;
+    if (made == NULL) abort();
+    made->next = blocks;
+    made->at = &blocks;
+    if (blocks != NULL) blocks->at = &made->next;
+    blocks = made;
+    return made + 1;
+}
+
+static void block_free(void *user, void *memory, size_t size)
+{
+    block *old = (block *)memory - 1;
+
+    (void)user;
+    (void)size;
+    *old->at = old->next;
+    if (old->next != NULL) old->next->at = old->at;
+    free(old);
+}
+
+static const vts_allocator task_memory = {block_new, block_free, NULL};
+
+static void drop_memory(void)
+{
+    while (blocks != NULL) block_free(NULL, blocks + 1, 0);
+}
+
 // ---- the world of one sequence ----
 
 typedef struct operation operation;
@@ -88,6 +128,7 @@ static vts_source_ops asynchronous_ops;
 static vts_source *sources[SOURCES];
 static vts_token first_token, generation[SOURCES];
 static vts_valuetask slots[SLOTS];
+static vts_task *tasks[SLOTS], *owners[SLOTS]; /* of as_task; of preserve, by slot */
 static char contexts[CONTEXTS];
 static int depth;
 
@@ -112,11 +153,14 @@ static void make_source(int i)
 
 static void make_world(void)
 {
+    drop_memory();
     ui.count = pool_threads.count = 0;
     asynchronous_ops = vts_source_ops_of(&pool_threads.base);
     vts_scheduler_set_current(NULL);
     vts_context_set_current(NULL);
     memset(slots, 0, sizeof slots);
+    memset(tasks, 0, sizeof tasks);
+    memset(owners, 0, sizeof owners);
     memset(generation, 0, sizeof generation);
     for (int i = 0; i < SOURCES; i++) {
         if (pooled) make_pool(i);
@@ -320,26 +364,48 @@ static void do_task_equals(const int *arg, char *outcome)
     say(outcome, vts_valuetask_equals(slots[arg[0]], slots[arg[1]]) ? "equal" : "different");
 }
 
-// ---- the one spot for tasks that outlive their source ----
+// ---- tasks, which outlive their source ----
 // as_task X Y: task Y of slot X; preserve X; task_state Y: "pending", or the result.
-// sequences.c omits them (WITH_TASKS) as long as vts.h has no such call.
+
+/* The reference takes the place of another. */
+static void hold(vts_task **at, vts_task *task)
+{
+    vts_task_release(*at);
+    *at = task;
+}
 
 static void do_as_task(const int *arg, char *outcome)
 {
-    (void)arg;
-    say(outcome, "unsupported");
+    vts_task *task = NULL;
+    int error = vts_valuetask_as_task(slots[arg[0]], &task_memory, &task);
+
+    say_code(outcome, error);
+    if (error == VTS_OK) hold(&tasks[arg[1]], task);
 }
 
 static void do_preserve(const int *arg, char *outcome)
 {
-    (void)arg;
-    say(outcome, "unsupported");
+    vts_task *owner = NULL;
+    int error = vts_valuetask_preserve(&slots[arg[0]], &task_memory, &owner);
+
+    say_code(outcome, error);
+    if (error == VTS_OK) hold(&owners[arg[0]], owner);
 }
 
 static void do_task_state(const int *arg, char *outcome)
 {
-    (void)arg;
-    say(outcome, "unsupported");
+    const vts_task *task = tasks[arg[0]];
+    intptr_t result = 0;
+    int error;
+
+    if (task == NULL) {
+        say(outcome, "none");
+    } else if (vts_task_get_status(task) == VTS_PENDING) {
+        say(outcome, "pending");
+    } else {
+        error = vts_task_get_result(task, &result);
+        say_result(outcome, error, result);
+    }
 }
 
 // ---- operations on the thread ----
