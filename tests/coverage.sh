@@ -14,7 +14,7 @@ PROFDATA=llvm-profdata-$VERSION
 COV=llvm-cov-$VERSION
 DIR=$OUT/coverage
 JOBS=${JOBS:-$(nproc 2>/dev/null || echo 1)}
-LIMIT=${LIMIT:-60} # seconds for each program
+LIMIT=${LIMIT:-120} # seconds for each program
 MEASURE="-std=c11 -O0 -g -I. -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc
     -fprofile-update=atomic"
 LIBS="$(pkg-config --libs hwloc 2>/dev/null || true) -pthread -lm -lcmocka"
@@ -59,16 +59,20 @@ includes() {
     $CLANG -std=c11 -I. $HWLOC -MM "$1" | tr ' ' '\n' | grep -qx "$2"
 }
 
-# The core on its other back ends: all of the protocol, or what is different there.
+# The other back ends: all of the protocol, or what is different there.
 measure_back_ends() {
     start critical_t_source tests/t_source.c '*' -include tests/compile/critical.h
+    start critical_t_cancellation tests/t_cancellation.c 'a_*' \
+        -include tests/compile/critical.h
     start single_t_source tests/t_source.c '*' -DVTS_SINGLE_THREADED
     start single_t_pool tests/t_pool.c 'one_thread_gets_everything_through_its_cache' \
         -DVTS_SINGLE_THREADED
     # No operating system; one that does not tell when a thread ends.
     start bare_t_pool tests/t_pool.c 'a_growing_pool_needs_an_allocator' -U__unix__
     start untold_t_pool tests/t_pool.c 'more_threads_than_caches_work_all_the_same' \
-        -D_WIN32 -D_UINTPTR_T_DEFINED
+        -D_WIN32 -D_UINTPTR_T_DEFINED -U__linux__ -D_GNU_SOURCE=
+    # Threads sleep on a condition variable.
+    start portable_t_task tests/t_task.c '*' -U__linux__ -D_GNU_SOURCE=
 }
 
 measure_tests() {

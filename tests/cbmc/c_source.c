@@ -1,5 +1,5 @@
 /* Contracts of vts_source: any word, any token, inline, scheduled and at the limit. */
-/* unreachable: vts__forget_run vts__run_queue_post vts__late_run vts__pool_recycle
+/* unreachable: vts__forget_run vts__run_queue_post vts__late_run vts__recycle
    unreachable: vts__pool_return vts__pooled_take vts__trampoline_drain vts__thread_exits
    unreachable: vts__malloc vts__free */
 #include "contract.h"

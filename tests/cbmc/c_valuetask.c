@@ -1,6 +1,6 @@
 /* Contracts of vts_valuetask: completed in itself, over a bare source, a zeroed one, a
    typed one and one of the caller's own. unwind: 9 */
-/* unreachable: vts__forget_run vts__run_queue_post vts__pool_recycle vts__pool_return
+/* unreachable: vts__forget_run vts__run_queue_post vts__recycle vts__pool_return
    unreachable: vts__pooled_take vts__source_run vts__trampoline_drain
    unreachable: vts__thread_exits vts__malloc vts__free */
 #include "contract.h"
@@ -333,7 +333,7 @@ CONTRACT(strerror)
 {
     int code = nondet_int();
     const char *text = vts_strerror(code);
-    bool known = code == VTS_OK || (code <= VTS_E_ARGUMENT && code >= VTS_E_UNSUPPORTED);
+    bool known = code == VTS_OK || (code <= VTS_E_ARGUMENT && code >= VTS_E_STOPPED);
 
     check(text != NULL && text[0] != 0);
     check((text[0] == 'u' && text[1] == 'n' && text[2] == 'k') == !known);

@@ -1,7 +1,7 @@
 /* A completer meets a registration. CBMC follows no pointer that a thread writes, so the
    source and each thread's state are plain words here, seen through vts's own types. */
 /* unreachable: vts__forget_run vts__run_queue_post vts__late_run vts__pooled_get_result
-   unreachable: vts__pooled_take vts__pool_recycle vts__pool_return vts__op_forget
+   unreachable: vts__pooled_take vts__recycle vts__pool_return vts__op_forget
    unreachable: vts__malloc vts__free vts__get_item vts__put_slow vts__queue
    unreachable: vts__trampoline_drain vts__source_run vts__dispatch_slow vts__enqueue
    unreachable: vts__misuse */
