@@ -4,7 +4,7 @@
    calls bench_main. Called without arguments the program measures and prints lines of
    tab-separated fields for report.awk:
 
-       row  group name  ns  ratio_to ratio  allocations vts|twin
+       row  group name  ns  ratio_to ratio  allocations vts|twin [bytes]
        bar  id  ratio  bound  <=|>=
 
    "instructions N" and "syscalls" run every row under a counting tool (instructions.sh,
@@ -43,6 +43,12 @@
 #define BENCH_CALL __attribute__((noinline))
 #endif
 
+#if defined __GNUC__
+#define BENCH_UNUSED __attribute__((unused))
+#else
+#define BENCH_UNUSED
+#endif
+
 #if defined __x86_64__ || defined __i386__
 #define bench_relax() __builtin_ia32_pause()
 #else
@@ -50,7 +56,9 @@
 #endif
 
 #define BENCH_LINE 64
+#ifndef BENCH_ROUNDS
 #define BENCH_ROUNDS 101
+#endif
 #define BENCH_COUNT(table) (sizeof(table) / sizeof *(table))
 
 typedef struct bench_row {
@@ -60,11 +68,14 @@ typedef struct bench_row {
     void (*run)(size_t n);     /* n operations                                        */
     const char *symbol;        /* its name, for instructions.sh                       */
     void (*other)(size_t n);   /* the second thread's part, or NULL                   */
+    bool memory;               /* bytes are of interest, too                          */
+    bool two;                  /* has threads of its own on the second processor      */
     double (*timed)(size_t n); /* instead of run: measures itself, in ns; n is fixed   */
     size_t syscall_n;          /* operations to count system calls over; 0: 500000    */
     unsigned ops;              /* operations per n, both threads together; 0: 1       */
     size_t n;                  /* set by bench_fit                                    */
     double allocations;        /* per operation; NAN: not counted                     */
+    double bytes;              /* allocated per operation; NAN: not counted           */
     double ns[BENCH_ROUNDS];
 } bench_row;
 
@@ -86,7 +97,15 @@ static _Thread_local volatile intptr_t bench_sink;
 
 #if defined __GLIBC__
 
-static size_t bench_allocated;
+static size_t bench_allocated, bench_allocated_bytes;
+static bool bench_counts; /* off while time is measured: counting costs peers time, too */
+
+static inline void bench_count_allocation(size_t bytes)
+{
+    if (!bench_counts) return;
+    __atomic_fetch_add(&bench_allocated, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&bench_allocated_bytes, bytes, __ATOMIC_RELAXED);
+}
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -94,29 +113,38 @@ extern void *__libc_realloc(void *memory, size_t size);
 
 void *malloc(size_t size)
 {
-    __atomic_fetch_add(&bench_allocated, 1, __ATOMIC_RELAXED);
+    bench_count_allocation(size);
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-    __atomic_fetch_add(&bench_allocated, 1, __ATOMIC_RELAXED);
+    bench_count_allocation(count * size);
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-    __atomic_fetch_add(&bench_allocated, 1, __ATOMIC_RELAXED);
+    bench_count_allocation(size);
     return __libc_realloc(memory, size);
 }
 
 static void *(*bench_malloc)(size_t size) = __libc_malloc;
 
-static void bench_count_twins(bool on) { bench_malloc = on ? malloc : __libc_malloc; }
+static void bench_count_twins(bool on)
+{
+    bench_malloc = on ? malloc : __libc_malloc;
+    bench_counts = on;
+}
 
 static double bench_allocations(void)
 {
     return (double)__atomic_load_n(&bench_allocated, __ATOMIC_RELAXED);
+}
+
+static double bench_allocation_bytes(void)
+{
+    return (double)__atomic_load_n(&bench_allocated_bytes, __ATOMIC_RELAXED);
 }
 
 #else
@@ -126,6 +154,8 @@ static void *(*bench_malloc)(size_t size) = malloc;
 static void bench_count_twins(bool on) { (void)on; }
 
 static double bench_allocations(void) { return (double)NAN; }
+
+static double bench_allocation_bytes(void) { return (double)NAN; }
 
 #endif
 
@@ -187,6 +217,18 @@ static void bench_pin(unsigned side)
 #endif
 }
 
+static void bench_unpin(void)
+{
+#if defined __linux__
+    cpu_set_t set;
+    unsigned i;
+
+    CPU_ZERO(&set);
+    for (i = 0; i < bench_cpus; i++) CPU_SET(bench_cpu[i], &set);
+    if (bench_cpus > 0) sched_setaffinity(0, sizeof set, &set);
+#endif
+}
+
 /* Where it is allowed, nothing else gets the processor in the middle of a burst. Not
    under strace, which needs a processor itself. */
 static bool bench_may_be_realtime = true;
@@ -245,6 +287,20 @@ static void *bench_second(void *unused)
     return unused;
 }
 
+/* Threads that a program starts between on and off get the second processor, too. */
+static BENCH_UNUSED void bench_as_second(bool on)
+{
+    if (on) {
+        bench_find_cpus();
+        bench_pin(1);
+        bench_realtime(true);
+    } else {
+        bench_realtime(false);
+        bench_unpin();
+        bench_cpus = 0;
+    }
+}
+
 static void bench_start_second(void)
 {
     static bool started;
@@ -290,11 +346,14 @@ static bool bench_quick(void)
     return quick != NULL && *quick != '\0' && *quick != '0';
 }
 
-static int bench_rounds(void) { return bench_quick() ? 15 : BENCH_ROUNDS; }
+static int bench_rounds(void)
+{
+    return bench_quick() && BENCH_ROUNDS > 15 ? 15 : BENCH_ROUNDS;
+}
 
 static bool bench_can_run(const bench_row *row)
 {
-    return row->other == NULL || bench_has_two();
+    return (row->other == NULL && !row->two) || bench_has_two();
 }
 
 /* One burst: nanoseconds of n operations. */
@@ -318,7 +377,7 @@ static double bench_burst(bench_row *row, size_t n)
 }
 
 /* Finds how many operations make a burst: shorter than a scheduler's tick, much longer
-   than reading the clock takes. Warms up, too. */
+   than reading the clock takes, or waking a thread. Warms up, too. */
 static void bench_fit(bench_row *row)
 {
     double target = bench_quick() ? 400e3 : 1500e3;
@@ -327,7 +386,7 @@ static void bench_fit(bench_row *row)
         row->timed(row->n);
         return;
     }
-    for (row->n = 64; row->n < (size_t)1 << 24; row->n *= 2) {
+    for (row->n = row->two ? 16384 : 64; row->n < (size_t)1 << 24; row->n *= 2) {
         if (bench_burst(row, row->n) * 2 > target) break;
     }
 }
@@ -337,12 +396,15 @@ static unsigned bench_ops(const bench_row *row) { return row->ops != 0 ? row->op
 static void bench_count_allocations(bench_row *row)
 {
     size_t n = row->n < 20000 || row->timed != NULL ? row->n : 20000;
-    double before;
+    double operations = (double)(n * bench_ops(row));
+    double before, bytes_before;
 
     bench_count_twins(true);
     before = bench_allocations();
+    bytes_before = bench_allocation_bytes();
     bench_burst(row, n);
-    row->allocations = (bench_allocations() - before) / (double)(n * bench_ops(row));
+    row->allocations = (bench_allocations() - before) / operations;
+    row->bytes = (bench_allocation_bytes() - bytes_before) / operations;
     bench_count_twins(false);
 }
 
@@ -434,7 +496,9 @@ static void bench_print_row(bench_row *rows, size_t count, bench_row *row)
     printf("\t%s", to != NULL ? to->name : "null");
     bench_number(ran && to != NULL ? bench_ratio(row, to) : (double)NAN);
     bench_number(ran ? row->allocations : (double)NAN);
-    printf("\t%s\n", row->vts ? "vts" : "twin");
+    printf("\t%s", row->vts ? "vts" : "twin");
+    if (row->memory) bench_number(ran ? row->bytes : (double)NAN);
+    printf("\n");
 }
 
 static void bench_print_bar(bench_row *rows, size_t count, const bench_bar *bar)
@@ -478,7 +542,7 @@ static void bench_count_instructions(bench_row *rows, size_t count, size_t n)
     size_t i;
 
     for (i = 0; i < count; i++) {
-        if (rows[i].other != NULL || rows[i].run == NULL) continue;
+        if (rows[i].other != NULL || rows[i].two || rows[i].run == NULL) continue;
         printf("map\t%s\t%s\t%s\t%zu\n", rows[i].group, rows[i].name, rows[i].symbol, n);
         rows[i].run(n);
         bench_run_once(&rows[i], n);

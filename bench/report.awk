@@ -7,12 +7,15 @@ BEGIN { FS = "\t" }
 $1 == "header" { header[++headers] = $2; text[$2] = $3 }
 $1 == "peer" { peer[++peers] = $2 }
 $1 == "row" { row[++rows] = $2 FS $3; ns[rows] = $4; to[rows] = $5; ratio[rows] = $6
-              allocations[rows] = $7; vts[rows] = $8 == "vts" }
+              allocations[rows] = $7; vts[rows] = $8 == "vts"
+              if ($9 != "") bytes[rows] = $9 }
 $1 == "bar" { add_bar($2, $3, $4, $5 == ">=") }
 $1 == "count" { instructions[$2 FS $3] = $4; locked[$2 FS $3] = $5 }
 $1 == "calls" { syscalls[$2 FS $3] = $4; calls_total[$2 FS $3] = $5 }
 $1 == "dotnet" { add_dotnet($2, $3, $4, $5, $6) }
 $1 == "pair" { add_pair($2 FS $3, $4, $5) }
+$1 == "turn" { add_turn($2 FS $3 FS $4 FS $5, $6, $7) }
+$1 == "held" { held[++helds] = $2; held_bytes[helds] = $3 }
 $1 == "place" { place_ns[$2, ++place_count[$2]] = $3 }
 
 END {
@@ -23,12 +26,20 @@ END {
     add_bar("pcmon_fresh_syscalls", key in calls_total ? calls_total[key] : "null", 0)
     dotnet_rows()
     dotnet_bars()
+    turn_rows()
+    held_rows()
+    memory_bars()
     missing_bars("sync_value 1.3 cycle_pooled 0.70 cycle_limit 1.25 cycle_single 1.6 " \
         "pool_one 0.30 pool_two 0.03 pool_malloc 0.25 pool_cross 0.6 cross_64 0.80 " \
         "pcmon_fresh 1.6 pcmon_scale 1.9 pcmon_pass 0.6 pcmon_waiters 1.5 " \
-        "dotnet_cycle 0.30 dotnet_sync 0.6 dotnet_bytes 0")
+        "dotnet_cycle 0.30 dotnet_sync 0.6 dotnet_bytes 0 " \
+        "await_value 1.5 await_done 1.5 await_suspended 1.5 await_loop 1.5 post_one 1 " \
+        "post_64 1 threadpool 2 threadpool_own 2 timers_heap 1 timers_uv 1 " \
+        "memory_at_once 0 memory_pending 0 memory_shared 1")
     print_tables()
     print_dotnet()
+    print_turns()
+    print_memory()
     print_notes()
     print_bars()
     write_json()
@@ -145,6 +156,50 @@ function allocations_of(key,    i) {
     return i <= rows ? allocations[i] : "null"
 }
 
+# ---- other peers that are programs of their own, several rounds in turn with vts ----
+
+function add_turn(key, vts_value, peer_value) {
+    if (!(key in turn_rounds)) turn[++turns] = key
+    turn_vts[key, ++turn_rounds[key]] = vts_value
+    turn_peer[key, turn_rounds[key]] = peer_value
+    turn_ratio[key, turn_rounds[key]] = peer_value / vts_value
+}
+
+function turn_rows(    i, key, field) {
+    for (i = 1; i <= turns; i++) {
+        key = turn[i]
+        split(key, field, FS)
+        row[++rows] = field[1] FS field[4]
+        ns[rows] = median_of(turn_peer, key, turn_rounds[key])
+        to[rows] = "vts, " field[2] ", " field[3]
+        ratio[rows] = median_of(turn_ratio, key, turn_rounds[key])
+        allocations[rows] = "null"
+    }
+}
+
+# ---- memory ----
+
+function held_rows(    i) {
+    for (i = 1; i <= helds; i++) {
+        row[++rows] = "memory, held while pending" FS held[i]
+        ns[rows] = ratio[rows] = allocations[rows] = to[rows] = "null"
+        bytes[rows] = held_bytes[i]
+    }
+}
+
+function memory_bars(    shared, task) {
+    add_bar("memory_at_once", bytes_of("memory, result at once" FS "value task"), 0)
+    add_bar("memory_pending", bytes_of("memory, pending" FS "value task, pooled"), 0)
+    shared = bytes_of("memory, shared by 3" FS "value task made a task")
+    task = bytes_of("memory, shared by 3" FS "task")
+    add_bar("memory_shared", task != "null" && task > 0 ? shared / task : "null", 1)
+}
+
+function bytes_of(key,    i) {
+    for (i = 1; i <= rows && row[i] != key; i++) {}
+    return i in bytes ? bytes[i] : "null"
+}
+
 # ---- tables ----
 
 function short(value, digits) {
@@ -154,6 +209,7 @@ function short(value, digits) {
 function print_tables(    i, group, field) {
     for (i = 1; i <= rows; i++) {
         split(row[i], field, FS)
+        if (field[1] == "memory, held while pending") continue
         if (field[1] != group) {
             group = field[1]
             printf "\n%-40s %10s %7s %6s %7s %7s %6s\n", group, "ns", "ratio", "alloc",
@@ -183,6 +239,31 @@ function print_dotnet(    i, field, key, count) {
     for (i = 1; i <= dotnets; i++)
         if (dotnet[i] ~ /awaited$/)
             printf "  %-38s %10s\n", ".NET, " dotnet[i], short(dotnet_bytes[dotnet[i]], 0)
+}
+
+function print_turns(    i, field, key, count) {
+    if (turns == 0) return
+    printf "\n%-48s %-32s %8s %8s %7s\n", "vts, in turn with", "a program of its own",
+        "ns", "ns", "times"
+    for (i = 1; i <= turns; i++) {
+        key = turn[i]; count = turn_rounds[key]
+        split(key, field, FS)
+        printf "%-48s %-32s %8.1f %8.1f %7.1f\n", field[2] ", " field[3],
+            field[1] ", " field[4], median_of(turn_vts, key, count),
+            median_of(turn_peer, key, count), median_of(turn_ratio, key, count)
+    }
+}
+
+function print_memory(    i, field) {
+    printf "\nbytes allocated per operation:\n"
+    for (i = 1; i <= rows; i++) {
+        split(row[i], field, FS)
+        if (field[1] ~ /^memory, / && field[1] != "memory, held while pending" && i in bytes)
+            printf "  %-24s %-38s %8s\n", substr(field[1], 9), field[2], short(bytes[i], 0)
+    }
+    printf "bytes held while an operation is pending:\n"
+    for (i = 1; i <= helds; i++)
+        printf "  %-63s %8s\n", held[i], short(held_bytes[i], 0)
 }
 
 # The bar cycle_limit compares with 4 locked operations: is that what a cycle executes?

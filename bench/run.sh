@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 CC=${CC:-cc}
+CXX=${CXX:-c++}
 OUT=${BUILD:-build}/bench
 FLAGS="-std=c11 -O2"
 WARN="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
@@ -44,6 +45,84 @@ build_place() {
         "-fpatchable-function-entry=$((8 * $1)),$((8 * $1))"
 }
 
+# cxx_part PROGRAM DEFINE WHAT: compiles its C++20 part, if that can be done here, and
+# prints what it adds to the command.
+cxx_part() {
+    object=$OUT/$1_cxx.o
+    if [ ! -f "$object" ] ||
+        [ -n "$(find vts.h "bench/$1.cpp" "bench/$1.h" -newer "$object")" ]; then
+        "$CXX" -std=c++20 -O2 -I. -c "bench/$1.cpp" -o "$object" 2>"$OUT/$1_cxx.log" || {
+            rm -f "$object"
+            echo "skip $3: not installed, or see $OUT/$1_cxx.log" >&2
+            return
+        }
+    fi
+    echo "$object -D$2 -lstdc++"
+}
+
+uv_part() {
+    if pkg-config --exists libuv 2>/dev/null; then
+        echo "-DBENCH_UV $(pkg-config --cflags --libs libuv) -ldl"
+    else
+        echo "skip the libuv rows of $1: libuv is not installed" >&2
+    fi
+}
+
+# The programming model beside its peers.
+# shellcheck disable=SC2046
+build_model() {
+    build b_await b_await.c $(cxx_part b_await BENCH_CXX "the C++20 rows of b_await") &
+    build b_loop b_loop.c $(cxx_part b_loop BENCH_ASIO "the Asio rows of b_loop") \
+        $(uv_part b_loop) &
+    wait
+    build b_threadpool b_threadpool.c \
+        $(cxx_part b_threadpool BENCH_ASIO "the Asio rows of b_threadpool") \
+        $(uv_part b_threadpool) &
+    build b_timers b_timers.c $(uv_part b_timers) &
+    wait
+    build b_memory b_memory.c &
+    build_go
+    build_tokio
+    wait
+}
+
+# Offline, from what cargo has or Debian's librust-tokio-dev brings; beside nobody's sources.
+build_tokio() {
+    [ -x "$OUT/b_tokio" ] && [ -z "$(find bench/tokio -newer "$OUT/b_tokio")" ] && return
+    rm -rf "$OUT/tokio" "$OUT/b_tokio"
+    have cargo || {
+        echo "skip the tokio rows: cargo is not installed" >&2
+        return
+    }
+    cp -r bench/tokio "$OUT/tokio"
+    if (
+        cd "$OUT/tokio" || exit 1
+        cargo build --release --offline --quiet && exit
+        cargo build --release --offline --quiet \
+            --config 'source.crates-io.replace-with="installed"' \
+            --config 'source.installed.directory="/usr/share/cargo/registry"'
+    ) >"$OUT/tokio.log" 2>&1; then
+        cp "$OUT/tokio/target/release/b_tokio" "$OUT/b_tokio"
+    else
+        echo "skip the tokio rows: tokio is not installed, or see $OUT/tokio.log" >&2
+    fi
+}
+
+build_go() {
+    have go || {
+        rm -f "$OUT/b_go"
+        echo "skip the Go rows: Go is not installed" >&2
+        return
+    }
+    [ -x "$OUT/b_go" ] && [ -z "$(find bench/b_go.go -newer "$OUT/b_go")" ] && return
+    home=$(cd "$OUT" && pwd)/go
+    GO111MODULE=off GOFLAGS='' GOCACHE=$home GOPATH=$home/path \
+        go build -o "$OUT/b_go" bench/b_go.go >"$OUT/go.log" 2>&1 || {
+        rm -f "$OUT/b_go"
+        echo "skip the Go rows: their program does not build, see $OUT/go.log" >&2
+    }
+}
+
 # Offline, by what the SDK brings; nothing is written beside the sources or at home.
 build_dotnet() {
     version=$(dotnet --version 2>/dev/null) || {
@@ -75,6 +154,7 @@ build_all() {
     build b_pool b_pool.c &
     build b_threads b_threads.c &
     wait
+    build_model
     if pkg-config --exists hwloc 2>/dev/null; then
         # shellcheck disable=SC2046
         build b_pcmon b_pcmon.c -DBENCH_PCMON $(pkg-config --cflags --libs hwloc) &
@@ -150,8 +230,17 @@ dotnet_rows() {
     done
 }
 
+# Those of peers that are programs, each in turn with what it is compared with.
+peer_rows() {
+    for peer in b_go b_tokio; do
+        [ -x "$OUT/$peer" ] || continue
+        "$OUT/$peer" "$OUT" || echo "bench: $peer failed" >&2
+    done
+}
+
 programs() {
-    for program in b_core b_single b_pool b_threads b_pcmon; do
+    for program in b_core b_single b_pool b_threads b_pcmon b_await b_loop b_threadpool \
+        b_timers b_memory; do
         [ -x "$OUT/$program" ] && echo "$program"
     done
 }
@@ -163,6 +252,7 @@ measure() {
     done
     placements
     dotnet_rows
+    peer_rows
     # shellcheck disable=SC2046
     sh bench/instructions.sh "$OUT" $(programs) >"$OUT/instructions.tsv" &
     # shellcheck disable=SC2046
