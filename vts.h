@@ -1632,7 +1632,7 @@ VTS_API void vts_set_trap_hook(vts_trap_hook hook, void *user);
 
 /* Private, for the macros: the steps of an await. */
 VTS_API int vts__co_enter(vts_co *co, const char *file);
-VTS_API bool vts__co_elsewhere(vts_co *co);
+VTS_API void vts__co_elsewhere(vts_co *co);
 VTS_API bool vts__co_await(vts_co *co, int line, vts_valuetask task);
 VTS_API intptr_t vts__co_take(vts_co *co);
 VTS_API int vts__co_take_typed(vts_co *co, void *result);
@@ -6608,18 +6608,16 @@ VTS_API int vts__co_enter(vts_co *co, const char *file)
     return co->line;
 }
 
-/* The block ended, or is left and has no VTS_FINALLY to go to: true. Else the line is no
-   await of the block. */
-VTS_API bool vts__co_elsewhere(vts_co *co)
+/* The block is left and has no VTS_FINALLY to go to; else the line is no await of it. */
+VTS_API void vts__co_elsewhere(vts_co *co)
 {
-    if (co->line != 0 && co->line != VTS_CO_UNWINDING && co->line != VTS__CO_LEAVING) {
+    if (co->line != VTS_CO_UNWINDING && co->line != VTS__CO_LEAVING) {
         vts__co_trap(co, co->line, co->line == VTS_CO_DONE
                                        ? "run after it finished"
                                        : "resumed at a line that is not an await of this "
                                          "block (await inside a nested switch?)");
     }
     co->line = 0;
-    return true;
 }
 
 /* What most handles name, if nobody traces: a source whose functions can be called without

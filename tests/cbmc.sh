@@ -6,6 +6,7 @@
 TOOL=${BUILD:-build}/tools/cbmc
 PATH=$PATH:$PWD/$TOOL
 CONTRACT_LIMIT=${CONTRACT_LIMIT:-30}
+HANDSHAKE_LIMIT=${HANDSHAKE_LIMIT:-${FULL:+900}}
 HANDSHAKE_LIMIT=${HANDSHAKE_LIMIT:-60}
 ONLY=$*
 UB="--unwinding-assertions --pointer-overflow-check --no-malloc-may-fail --object-bits 10"
