@@ -19,7 +19,7 @@ static vts_word words[sizeof(vts_source) / sizeof(vts_word)];
 #define SOURCE ((vts_source *)(void *)words)
 
 static unsigned runs;
-static bool completed, registered;
+static vts_word completed, registered; /* released: what a thread did comes before   */
 static int completion, registration;
 
 static void on_completed(void *arg)
@@ -42,13 +42,13 @@ int main(void)
 __CPROVER_ASYNC_1: {
     self_at = self_words[1];
     completion = vts_source_set_result(SOURCE, token, 7);
-    completed = true;
+    vts__store_rel(&completed, 1);
 }
 __CPROVER_ASYNC_2: {
     self_at = self_words[2];
     registration = vts_source_on_completed(SOURCE, token, on_completed,
                                            (void *)(uintptr_t)5, VTS_NONE);
-    registered = true;
+    vts__store_rel(&registered, 1);
 }
     __CPROVER_assume(completed && registered);
     __CPROVER_assert(completion == VTS_OK, "the completer wins");
