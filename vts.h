@@ -1343,6 +1343,10 @@ typedef struct vts_loop_desc {
     void (*park)(void *user, vts_time deadline);
     /* Ends a sleep; from any thread that posts, or an interrupt. */
     void (*wake)(void *user);
+    /* Runs what park has found, sockets for example, and returns how much that was. If
+       there is one, park is also called, with deadline 0, where the loop has something
+       to do: to look, not to sleep. NULL: none. */
+    int (*dispatch)(void *user);
     void *user;
     vts_pool_desc delays; /* their memory: storage (of vts_delay_operation), alignment,
                              allocator, capacity, first, cache. All zero: grows by the
@@ -1364,6 +1368,7 @@ typedef struct vts_loop {
     bool stopped;
     void (*park)(void *user, vts_time deadline);
     void (*wake)(void *user);
+    int (*dispatch)(void *user);
     void *user;
     vts_time last;           /* what timer slots are counted from; never in the future */
     size_t armed;
@@ -1374,7 +1379,7 @@ typedef struct vts_loop {
 } vts_loop;
 
 /* Makes a loop; desc NULL: defaults. VTS_E_ARGUMENT for a park without a wake or the
-   reverse, and as of vts_pool_init. Owner only. */
+   reverse, a dispatch without a park, and as of vts_pool_init. Owner only. */
 VTS_API int vts_loop_init(vts_loop *loop, const vts_loop_desc *desc);
 
 /* Ends a loop. VTS_E_BUSY, and nothing changed, while it runs, work is posted, a timer is
@@ -3249,6 +3254,11 @@ VTS_API vts_source_ops vts_source_ops_of(vts_scheduler *run_continuations_asynch
 
 static const vts_source_ops vts__source_ops = {
     vts__op_get_status, vts__op_on_completed, vts__op_get_result,
+    vts__op_unregister, vts__op_forget,       NULL};
+
+/* Of what is a source itself: coroutines, sockets. */
+static const vts_source_ops vts__once_ops = {
+    vts__op_get_status, vts__op_on_completed, vts__once_get_result,
     vts__op_unregister, vts__op_forget,       NULL};
 
 VTS_API void vts_source_init(vts_source *source, const vts_source_ops *ops)
@@ -5487,10 +5497,12 @@ VTS_API int vts_loop_init(vts_loop *loop, const vts_loop_desc *desc)
     if (desc == NULL) desc = &defaults;
     vts__zero(loop, sizeof *loop);
     if ((desc->park == NULL) != (desc->wake == NULL)) return VTS_E_ARGUMENT;
+    if (desc->dispatch != NULL && desc->park == NULL) return VTS_E_ARGUMENT;
     error = vts__delay_pool_init(&loop->delays, &desc->delays);
     if (error != VTS_OK && vts__has_memory(&desc->delays)) return error;
     loop->park = desc->park != NULL ? desc->park : vts__loop_park;
     loop->wake = desc->wake != NULL ? desc->wake : vts__loop_wake;
+    loop->dispatch = desc->dispatch;
     loop->user = desc->park != NULL ? desc->user : loop;
     loop->scheduler.post = vts__loop_post;
     return VTS_OK;
@@ -5572,10 +5584,13 @@ static void vts__loop_sleep(vts_loop *loop, vts_time deadline)
 static int vts__loop_once(vts_loop *loop, vts_time deadline)
 {
     int count = vts__loop_pass(loop);
+    bool busy = count != 0 || deadline == 0;
 
-    if (count != 0 || deadline == 0) return count;
-    vts__loop_sleep(loop, deadline);
-    return vts__loop_pass(loop);
+    if (!busy) vts__loop_sleep(loop, deadline);
+    else if (loop->dispatch == NULL || loop->stopped) return count;
+    else loop->park(loop->user, 0);
+    if (loop->dispatch != NULL) count += loop->dispatch(loop->user);
+    return busy ? count : count + vts__loop_pass(loop);
 }
 
 /* What a run puts back when it ends. */
@@ -6510,11 +6525,6 @@ static VTS__NOINLINE void vts__co_trap(const vts_co *co, int line, const char *t
     __builtin_trap();
 }
 
-/* A source whose result is taken once, as a pooled one's, but which has no pool. */
-static const vts_source_ops vts__co_ops = {
-    vts__op_get_status, vts__op_on_completed, vts__once_get_result,
-    vts__op_unregister, vts__op_forget,       NULL};
-
 static vts_co *vts__co_of(vts_work *work)
 {
     return vts__container_of((vts_awaiter *)(void *)work, vts_co, awaiter);
@@ -6551,8 +6561,8 @@ static unsigned vts__co_awaits_with(const vts_co *co)
 /* A rented frame is armed; one of the caller's is now. */
 static int vts__co_arm(vts_co *co)
 {
-    if (co->source.base.ops == NULL) vts_source_init(&co->source, &vts__co_ops);
-    if (co->source.base.ops == &vts__co_ops) {
+    if (co->source.base.ops == NULL) vts_source_init(&co->source, &vts__once_ops);
+    if (co->source.base.ops == &vts__once_ops) {
         return vts_source_reset(&co->source, &co->token);
     }
     co->token = vts_source_version(&co->source);
@@ -6874,7 +6884,7 @@ static bool vts__generator_is_idle(const vts_generator *generator)
 {
     const vts_source_ops *ops = generator->co.source.base.ops;
 
-    if (ops != NULL && ops != &vts__co_ops) return false;
+    if (ops != NULL && ops != &vts__once_ops) return false;
     return generator->state == VTS__GENERATOR_IDLE ||
            generator->state == VTS__GENERATOR_ENDED;
 }
