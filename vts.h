@@ -1359,10 +1359,13 @@ typedef struct vts_loop_desc {
      head    0: nothing posted; VTS__PARKED: and the loop sleeps or is about to; else the
              newest work, a stack. Post release, taking acquire, parking acq_rel [P9]
      stop    1 while stop_work is posted; acq_rel
-     thread  whose call of run it is, 0: nobody's; acq_rel */
+     thread  whose call of run it is, 0: nobody's; acq_rel
+     woken   calls of desc.wake that have returned; acq_rel. Those that owed says there
+             are have to, before the loop may go */
 typedef struct vts_loop {
     vts_scheduler scheduler; /* post here, from anywhere                              */
-    vts_word head, stop, thread;
+    vts_word head, stop, thread, woken;
+    vts_word owed;           /* sleeps that a post ended                              */
     vts_work stop_work;
     vts_work *ready;         /* taken, in order, not run yet                          */
     bool stopped;
@@ -1383,7 +1386,8 @@ typedef struct vts_loop {
 VTS_API int vts_loop_init(vts_loop *loop, const vts_loop_desc *desc);
 
 /* Ends a loop. VTS_E_BUSY, and nothing changed, while it runs, work is posted, a timer is
-   armed or a delay is out. What is posted afterwards, against the rules, runs on the
+   armed or a delay is out. A desc.wake that another thread is in has returned when this
+   does. What is posted afterwards, against the rules, runs on the
    poster's thread and is reported to the misuse hook as VTS_E_CLOSED. */
 VTS_API int vts_loop_destroy(vts_loop *loop);
 
@@ -3075,15 +3079,13 @@ static int vts__op_get_result(vts_valuetask_source *self, vts_token token, void 
     return error;
 }
 
-/* Makes the caller the one consumer of a pooled source; *word is what it found. A source
-   that nobody else needs is idle then, and the caller's to return; a pinned one waits
-   in CONSUMING. */
+/* Makes the caller the one consumer of a source; *word is what it found. Until the caller
+   has its result the source is not idle: whoever finds it so may arm it. */
 static int vts__consume(vts_source *source, vts_token token, vts_word *word)
 {
     *word = vts__load_rlx(&source->word);
     while (vts__is_current(*word, token) && vts__is_done(*word)) {
-        vts_word claimed = token | VTS__IDLE;
-        if (vts__is_pinned(*word)) claimed = (*word & ~VTS__PHASE) | VTS__CONSUMING;
+        vts_word claimed = (*word & ~VTS__PHASE) | VTS__CONSUMING;
         if (vts__cas_acq_rel(&source->word, word, claimed)) return VTS_OK; /* [P2] */
     }
     return vts__no_result(source, token, *word);
@@ -5425,14 +5427,24 @@ VTS_API int vts_cancellation_cancel_after(vts_cancellation_timer *timer,
 // >>looping
 // ----------------------------------------------------------------------------------
 
-/* The work may be what ends the loop: once it is posted, only wake knows what is left. */
+static void vts__loop_wake(void *user)
+{
+    vts_loop *loop = (vts_loop *)user;
+    vts__wake(&loop->head, false);
+}
+
+/* The work may be what ends the loop: once it is posted, nothing is left but the address
+   of a loop that sleeps on its word. One with a wake of its own is kept by destroy until
+   that has returned. */
 static void vts__loop_post(vts_scheduler *self, vts_work *work)
 {
     vts_loop *loop = vts__container_of(self, vts_loop, scheduler);
     void (*wake)(void *user) = loop->wake;
     void *user = loop->user;
 
-    if (vts__stack_push(&loop->head, work) == VTS__PARKED) wake(user);
+    if (vts__stack_push(&loop->head, work) != VTS__PARKED) return;
+    wake(user);
+    if (wake != vts__loop_wake) vts__add_acq_rel(&loop->woken, 1);
 }
 
 /* Where a destroyed loop's late posts go. */
@@ -5452,12 +5464,6 @@ static void vts__loop_park(void *user, vts_time deadline)
 {
     vts_loop *loop = (vts_loop *)user;
     vts__wait(&loop->head, VTS__PARKED, deadline);
-}
-
-static void vts__loop_wake(void *user)
-{
-    vts_loop *loop = (vts_loop *)user;
-    vts__wake(&loop->head, false);
 }
 
 #define VTS__DELAY_ARM 1u
@@ -5508,6 +5514,17 @@ VTS_API int vts_loop_init(vts_loop *loop, const vts_loop_desc *desc)
     return VTS_OK;
 }
 
+/* A few instructions of another thread's post. */
+static void vts__loop_await_wakes(vts_loop *loop)
+{
+    vts_word seen;
+
+    if (loop->wake == vts__loop_wake) return;
+    while ((seen = vts__load_acq(&loop->woken)) != loop->owed) {
+        vts__wait(&loop->woken, seen, vts_after(VTS_MILLISECONDS(1)));
+    }
+}
+
 VTS_API int vts_loop_destroy(vts_loop *loop)
 {
     int error;
@@ -5519,8 +5536,10 @@ VTS_API int vts_loop_destroy(vts_loop *loop)
         return VTS_E_BUSY;
     }
     error = vts_pool_destroy(&loop->delays);
-    if (error == VTS_OK) loop->scheduler.post = vts__closed_post;
-    return error;
+    if (error != VTS_OK) return error;
+    vts__loop_await_wakes(loop);
+    loop->scheduler.post = vts__closed_post;
+    return VTS_OK;
 }
 
 VTS_API bool vts_loop_is_current(const vts_loop *loop)
@@ -5578,7 +5597,7 @@ static void vts__loop_sleep(vts_loop *loop, vts_time deadline)
     if (!vts__cas_acq_rel(&loop->head, &word, VTS__PARKED)) return;
     loop->park(loop->user, next < deadline ? next : deadline);
     word = VTS__PARKED;
-    vts__cas_acq_rel(&loop->head, &word, 0);
+    if (!vts__cas_acq_rel(&loop->head, &word, 0)) loop->owed++;
 }
 
 static int vts__loop_once(vts_loop *loop, vts_time deadline)

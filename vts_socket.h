@@ -24,6 +24,7 @@
        >>limits           numbers
        >>types            addresses, loop, socket, limit
        >>api              functions
+       >>netstream        buffered bytes and lines over a socket
        >>implementation   includes, platform
        >>system           every system call, in one place
        >>addresses        code of vts_address
@@ -34,6 +35,8 @@
        >>pollers          the table, and epoll, io_uring, kqueue, poll
        >>socketloop       the loop that also waits for sockets
        >>public           the functions of >>api
+       >>resolving        names
+       >>streaming        code of >>netstream
 
    ----------------------------------------------------------------------------------
    >>options
@@ -131,7 +134,7 @@
    open, adopt, bind, listen, options,          the socket's owner
    local and remote address, descriptor
    operations, close                            any thread
-   netstream                                    the loop's thread
+   netstream                                    the loop's thread, or before it is run
 
    ----------------------------------------------------------------------------------
    >>differences
@@ -219,8 +222,10 @@ typedef enum vts_socket_option {
     VTS_OPTION_RECEIVE_BUFFER
 } vts_socket_option;
 
-/* Errors of vts_resolve, beside negative errnos: the numbers of .NET's SocketError. */
+/* Errors beside negative errnos and those of vts.h, most of them of vts_resolve: the
+   numbers of .NET's SocketError. */
 typedef enum vts_socket_error {
+    VTS_E_END = -10101,         /* the stream has ended (EndOfStreamException)        */
     VTS_E_HOST_NOT_FOUND = -11001,
     VTS_E_TRY_AGAIN = -11002,   /* the name server did not answer                     */
     VTS_E_NO_RECOVERY = -11003, /* it failed                                          */
@@ -335,13 +340,14 @@ typedef struct vts_socket_loop_statistics {
 
 /* A loop that also waits for sockets. Not to be copied. loop is public: run it, post to
    it, arm timers. The rest is private and the loop's thread's, except
-     sockets  how many are open; atomic, acq_rel. */
+     sockets  how many are open; atomic, acq_rel
+     lookups  how many threads of a pool look up names for it; atomic, acq_rel. */
 typedef struct vts_socket_loop {
     vts_loop loop;
     const struct vts__poller *poller;
     void *state;           /* the poller's                                            */
     vts_socket *current;   /* whose event is served, until it is closed               */
-    vts_word sockets;
+    vts_word sockets, lookups;
     vts_pool requests;
     vts_socket *paused;    /* those that wait for descriptors                         */
     vts_timer pause;
@@ -389,7 +395,8 @@ VTS_API bool vts_address_equals(const vts_address *a, const vts_address *b);
    pools'. */
 VTS_API int vts_socket_loop_init(vts_socket_loop *loop, const vts_socket_loop_desc *desc);
 
-/* Ends it. VTS_E_BUSY, and nothing changed, while a socket is open, a request is out, or
+/* Ends it. VTS_E_BUSY, and nothing changed, while a socket is open, a request or lookup is
+   out, or
    vts_loop_destroy says so; VTS_E_CLOSED, VTS_E_ARGUMENT. */
 VTS_API int vts_socket_loop_destroy(vts_socket_loop *loop);
 
@@ -500,6 +507,149 @@ VTS_API vts_valuetask vts_socket_disconnect(vts_socket *socket,
    the loop: vts_loop_run_until(&net.loop, vts_socket_close(&socket), VTS_NEVER). */
 VTS_API vts_valuetask vts_socket_close(vts_socket *socket);
 
+/* ---- names ---- */
+
+/* Looks up a name and a service ("example.org", "443") on a thread of the pool: up to
+   capacity addresses of this family (VTS_FAMILY_NONE: any), best first; their number. The
+   texts are copied; the addresses are written on the loop's thread, just before it
+   completes. VTS_E_HOST_NOT_FOUND and its like; VTS_E_ARGUMENT for a name over 253
+   characters, a service over 31 or unknown; VTS_E_MEMORY. Allocates, and keeps the loop
+   from being destroyed until getaddrinfo has returned, canceled or not. */
+VTS_API vts_valuetask vts_resolve(vts_socket_loop *loop, vts_threadpool *threads,
+                                  const char *name, const char *service,
+                                  vts_socket_family family, vts_address *addresses,
+                                  size_t capacity, const vts_socket_limit *limit);
+
+// ----------------------------------------------------------------------------------
+// >>netstream
+// ----------------------------------------------------------------------------------
+// Bytes and lines over a connected stream socket (NetworkStream, BufferedStream,
+// StreamReader): between them and the socket lie two buffers of the caller's. What a
+// buffer can do is done at once, without touching the socket; else there is one wait.
+// Nothing allocates, but a limited operation that waits takes a request of the loop's
+// pool, as on the socket.
+//
+// One reader and one writer at a time: another one fails with VTS_E_BUSY until the
+// first's result was taken. The socket stays the caller's; what is received or sent past
+// the stream, or while it has something buffered, comes out of order.
+//
+// LIMIT. Of the whole operation. One that is canceled loses no byte and doubles none: go
+// on with the next operation, after read_done or write_done bytes of a large one.
+//
+// ERRORS. A failure of the network stays: what was received before can still be read,
+// then every operation of the direction fails alike. So does the end. Canceled ones, and
+// VTS_E_... of vts.h, leave the stream as it was. VTS_E_THREAD where somebody else runs
+// the loop.
+
+/* What an operation of a netstream is about. */
+typedef struct vts__transfer {
+    void *data;
+    vts_buffer *view;
+    size_t wanted;
+    unsigned char byte; /* the delimiter; of a write, what follows data               */
+    bool tailed;        /* byte follows                                               */
+    uint8_t kind;
+} vts__transfer;
+
+/* One direction of a netstream: bytes at..end of its buffer are there. */
+typedef struct vts__half {
+    vts_source source;       /* of the operation that waits                           */
+    vts_valuetask task;      /* the socket's, for which it does                       */
+    vts_socket *socket;
+    unsigned char *bytes;
+    size_t size, at, end;
+    vts__transfer now;
+    size_t done;             /* of now, past the buffer; of a search, what was looked at */
+    vts_socket_limit limit;
+    int error;               /* that stays                                            */
+    bool limited, canceled, direct;
+} vts__half;
+
+/* A stream. All zero before its first use; the memory is the caller's, not to be copied,
+   and may go when the result of every operation was taken. Fields are private. */
+typedef struct vts_netstream {
+    vts__half reads, writes;
+    vts_stream lines;
+    vts_buffer line;
+} vts_netstream;
+
+/* Begins over an open socket, with memory for what is read ahead and for what is not
+   sent yet, one byte of each at least. Again after the socket was connected anew: what
+   was buffered is dropped. VTS_E_BUSY while an operation is out, VTS_E_CLOSED (the
+   socket), VTS_E_ARGUMENT. */
+VTS_API int vts_netstream_init(vts_netstream *stream, vts_socket *socket, void *in,
+                               size_t in_size, void *out, size_t out_size);
+
+/* What is there, at least one byte, at most size: how many; 0 at the end. size 0: 0 as
+   soon as there is something to read. Past the buffer where it is empty and smaller. */
+VTS_API vts_valuetask vts_netstream_read(vts_netstream *stream, void *buffer, size_t size,
+                                         const vts_socket_limit *limit);
+
+/* So many: size. VTS_E_END if the stream ends before. skip: drops them. */
+VTS_API vts_valuetask vts_netstream_read_exactly(vts_netstream *stream, void *buffer,
+                                                 size_t size,
+                                                 const vts_socket_limit *limit);
+VTS_API vts_valuetask vts_netstream_skip(vts_netstream *stream, size_t size,
+                                         const vts_socket_limit *limit);
+
+/* The next byte, 0 to 255; VTS_E_END at the end. */
+VTS_API vts_valuetask vts_netstream_read_byte(vts_netstream *stream,
+                                              const vts_socket_limit *limit);
+
+/* Up to a delimiter, and takes that, too: how many bytes that was; 0 at the end. *view
+   (of the caller's, and there until then) is where they lie in the buffer, without the
+   delimiter, until the next read: no copy. The last piece may have no delimiter: then the
+   result is view->size. -EMSGSIZE, and nothing was taken, if it does not fit the buffer:
+   read it in pieces. read_line: up to "\n" or "\r\n", which are not in the view. */
+VTS_API vts_valuetask vts_netstream_read_until(vts_netstream *stream, char delimiter,
+                                               vts_buffer *view,
+                                               const vts_socket_limit *limit);
+VTS_API vts_valuetask vts_netstream_read_line(vts_netstream *stream, vts_buffer *view,
+                                              const vts_socket_limit *limit);
+
+/* Waits until so many bytes lie in the buffer, and shows all that do: how many, fewer
+   only at the end. Takes none. -EMSGSIZE if size is more than the buffer's. */
+VTS_API vts_valuetask vts_netstream_peek(vts_netstream *stream, size_t size,
+                                         vts_buffer *view, const vts_socket_limit *limit);
+
+/* The lines, for VTS_FOREACH: vts_stream_current is a vts_buffer, as of read_line. They
+   are reads like the others; after a break what is left can be read. */
+VTS_API vts_stream *vts_netstream_lines(vts_netstream *stream);
+
+/* Takes all of it: how many bytes, those of write_line ("\n" follows) with the last.
+   What does not fit the buffer waits until that is sent; more than it could ever hold is
+   sent from where it is, and has to stay there until then. Nothing is sure to be sent
+   before a flush. VTS_E_END after a shutdown. */
+VTS_API vts_valuetask vts_netstream_write(vts_netstream *stream, const void *buffer,
+                                          size_t size, const vts_socket_limit *limit);
+VTS_API vts_valuetask vts_netstream_write_line(vts_netstream *stream, const char *text,
+                                               size_t size,
+                                               const vts_socket_limit *limit);
+VTS_API vts_valuetask vts_netstream_write_byte(vts_netstream *stream, unsigned char byte,
+                                               const vts_socket_limit *limit);
+
+/* 0 when the system has taken everything. shutdown: then says that no more comes; the
+   peer reads an end, and reading goes on. */
+VTS_API vts_valuetask vts_netstream_flush(vts_netstream *stream,
+                                          const vts_socket_limit *limit);
+VTS_API vts_valuetask vts_netstream_shutdown(vts_netstream *stream,
+                                             const vts_socket_limit *limit);
+
+/* Flushes and closes the socket, whatever flushing came to, which is the result: 0, or
+   why something was not sent. A read that waits is canceled. To close without a flush:
+   vts_socket_close. */
+VTS_API vts_valuetask vts_netstream_close(vts_netstream *stream,
+                                          const vts_socket_limit *limit);
+
+/* How many bytes of its memory the last read_exactly, skip, write or write_line had moved
+   when it failed. Of no more than fits the buffer that is all or nothing: 0. */
+VTS_API size_t vts_netstream_read_done(const vts_netstream *stream);
+VTS_API size_t vts_netstream_write_done(const vts_netstream *stream);
+
+/* How many bytes can be read at once, and how many wait to be flushed. */
+VTS_API size_t vts_netstream_readable(const vts_netstream *stream);
+VTS_API size_t vts_netstream_unflushed(const vts_netstream *stream);
+
 #ifdef __cplusplus
 }
 #endif
@@ -570,6 +720,11 @@ VTS_API vts_valuetask vts_socket_close(vts_socket *socket);
 #else
 #define VTS__IOVLEN int
 #define VTS__CONTROLLEN socklen_t
+#endif
+#ifdef EAI_NODATA
+#define VTS__EAI_NODATA EAI_NODATA
+#else
+#define VTS__EAI_NODATA EAI_NONAME
 #endif
 #ifdef ENONET
 #define VTS__ENONET ENONET
@@ -1135,7 +1290,7 @@ enum {
     VTS__CONNECT,
     VTS__SHUTDOWN,
     VTS__CLOSE,
-    VTS__RESOLVE
+    VTS__RESOLVE /* of no socket                                                      */
 };
 
 /* Nothing is free, for now. */
@@ -1489,10 +1644,8 @@ static vts_socket_request *vts__request_of(vts__operation *operation)
 }
 
 /* The continuation may free the socket and whatever else is its own. */
-static VTS__INLINE void vts__operation_complete(vts__operation *operation, int result,
-                                                bool canceled)
+static VTS__INLINE void vts__source_complete(vts_source *source, int result, bool canceled)
 {
-    vts_source *source = &operation->source;
     vts_token token = vts_source_version(source);
 
     if (result >= 0) vts_source_set_result(source, token, result);
@@ -1508,18 +1661,19 @@ static void vts__request_finish(vts_socket_request *request, int result, bool ca
 
     io->result = result;
     io->state |= (uint8_t)(canceled ? VTS__FINISHED | VTS__CANCELS : VTS__FINISHED);
+    if (io->kind == VTS__RESOLVE) *(vts_socket_request **)io->more = NULL;
     if ((io->state & VTS__LIMITED) != 0) {
         if (request->timer.loop != NULL) vts_timer_stop(&request->timer);
         vts_cancellation_unregister(&request->registration);
     }
     if (vts__load_acq(&request->asked) != 0) return;
-    vts__operation_complete(&request->operation, result, canceled);
+    vts__source_complete(&request->operation.source, result, canceled);
 }
 
 static void vts__operation_finish(vts__operation *operation, int result, bool canceled)
 {
     if ((operation->io.state & VTS__POOLED) == 0) {
-        vts__operation_complete(operation, result, canceled);
+        vts__source_complete(&operation->source, result, canceled);
     } else {
         vts__request_finish(vts__request_of(operation), result, canceled);
     }
@@ -1739,6 +1893,13 @@ static void vts__request_start_timer(vts_socket_request *request)
 
 static void vts__socket_close(vts_socket *socket);
 
+/* Its socket is open, and has been since it was started. */
+static bool vts__request_is_current(const vts_socket_request *request)
+{
+    vts_word opened = vts__load_rlx(&request->socket->opened);
+    return (opened & 1u) != 0 && opened == request->opened;
+}
+
 /* It arrives from another thread: if its socket is still the same, it goes on as if it had
    been started here. */
 static void vts__request_begin(vts_socket_request *request)
@@ -1748,7 +1909,9 @@ static void vts__request_begin(vts_socket_request *request)
     unsigned direction = vts__direction(&operation->io);
     int result = VTS__AGAIN;
 
-    if (vts__load_rlx(&socket->opened) != request->opened) {
+    if (socket == NULL) {
+        vts__request_start_timer(request);
+    } else if (!vts__request_is_current(request)) {
         vts__request_finish(request, -ECANCELED, true);
     } else if (operation->io.kind == VTS__CLOSE) {
         vts__socket_close(socket);
@@ -1773,8 +1936,8 @@ static void vts__request_work(vts_work *work)
     vts_word asked = vts__xchg_acq_rel(&request->asked, 0);
 
     if ((operation->io.state & VTS__FINISHED) != 0) {
-        vts__operation_complete(operation, operation->io.result,
-                                (operation->io.state & VTS__CANCELS) != 0);
+        vts__source_complete(&operation->source, operation->io.result,
+                             (operation->io.state & VTS__CANCELS) != 0);
     } else if ((asked & VTS__ASK_CANCEL) != 0) {
         vts__request_cancel(request, -ECANCELED);
     } else {
@@ -2452,6 +2615,7 @@ VTS_API int vts_socket_loop_destroy(vts_socket_loop *loop)
     if (loop == NULL) return VTS_E_ARGUMENT;
     if (loop->poller == NULL) return VTS_E_CLOSED;
     if (vts__load_acq(&loop->sockets) != 0) return VTS_E_BUSY;
+    if (vts__load_acq(&loop->lookups) != 0) return VTS_E_BUSY;
     if (vts_pool_outstanding(&loop->requests) != 0) return VTS_E_BUSY;
     error = vts_loop_destroy(&loop->loop);
     if (error != VTS_OK) return error;
@@ -2493,6 +2657,7 @@ VTS_API vts_socket_loop_statistics vts_socket_loop_get_statistics(
 VTS_API const char *vts_socket_strerror(int error)
 {
     switch (error) {
+    case VTS_E_END: return "the stream has ended";
     case VTS_E_HOST_NOT_FOUND: return "no such host";
     case VTS_E_TRY_AGAIN: return "the name server did not answer";
     case VTS_E_NO_RECOVERY: return "the name server failed";
@@ -2824,6 +2989,688 @@ VTS_API vts_valuetask vts_socket_close(vts_socket *socket)
     }
     vts__io_of(&io, VTS__CLOSE, NULL, 0, 0, NULL);
     return vts__request_post(socket->loop, socket, &io, NULL);
+}
+
+// ----------------------------------------------------------------------------------
+// >>resolving
+// ----------------------------------------------------------------------------------
+
+#ifndef VTS__GETADDRINFO
+#define VTS__GETADDRINFO getaddrinfo
+#define VTS__FREEADDRINFO freeaddrinfo
+#endif
+
+#define VTS__NAME_SIZE 254u
+#define VTS__SERVICE_SIZE 32u
+
+/* What a thread of the pool looks up. It outlives a request that is canceled. */
+typedef struct vts__lookup {
+    vts_work work;
+    vts_socket_loop *loop;
+    vts_socket_request *request; /* the loop's; NULL when it is finished               */
+    vts_socket_family family;
+    vts_address *addresses;
+    size_t capacity;
+    struct addrinfo *found;
+    int error;
+    char name[VTS__NAME_SIZE];
+    char service[VTS__SERVICE_SIZE];
+} vts__lookup;
+
+static int vts__lookup_error(int code, int error)
+{
+    switch (code) {
+    case 0: return VTS_OK;
+    case EAI_NONAME: return VTS_E_HOST_NOT_FOUND;
+    case EAI_AGAIN: return VTS_E_TRY_AGAIN;
+    case EAI_MEMORY: return VTS_E_MEMORY;
+    case EAI_SERVICE: return VTS_E_ARGUMENT;
+    case EAI_FAMILY: return VTS_E_NO_DATA;
+    case EAI_SYSTEM: return error > 0 ? -error : VTS_E_NO_RECOVERY;
+    default: return code == VTS__EAI_NODATA ? VTS_E_NO_DATA : VTS_E_NO_RECOVERY;
+    }
+}
+
+/* The addresses that have room; their number. */
+static int vts__lookup_copy(const vts__lookup *lookup)
+{
+    int count = 0;
+
+    for (const struct addrinfo *at = lookup->found; at != NULL; at = at->ai_next) {
+        if ((size_t)count == lookup->capacity) break;
+        if (vts_address_from(&lookup->addresses[count], at->ai_addr, at->ai_addrlen) ==
+            VTS_OK) {
+            count++;
+        }
+    }
+    return count > 0 ? count : VTS_E_NO_DATA;
+}
+
+/* On the loop. Nobody waits any more if the request was canceled. */
+static void vts__lookup_ends(vts_work *work)
+{
+    vts__lookup *lookup = vts__container_of(work, vts__lookup, work);
+    vts_socket_loop *loop = lookup->loop;
+    int result = lookup->error;
+
+    vts__add_acq_rel(&loop->lookups, (vts_word)0 - 1);
+    if (lookup->request != NULL) {
+        if (result == VTS_OK) result = vts__lookup_copy(lookup);
+        vts__request_finish(lookup->request, result, false);
+    }
+    if (lookup->found != NULL) VTS__FREEADDRINFO(lookup->found);
+    vts__poller_free(loop, lookup, sizeof *lookup);
+}
+
+/* On a thread of the pool. */
+static void vts__lookup_run(vts_work *work)
+{
+    vts__lookup *lookup = vts__container_of(work, vts__lookup, work);
+    struct addrinfo hints;
+    int code;
+
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = vts__system_family(lookup->family);
+    hints.ai_socktype = SOCK_STREAM; /* else each address comes once for each type */
+    code = VTS__GETADDRINFO(lookup->name, lookup->service[0] != 0 ? lookup->service : NULL,
+                            &hints, &lookup->found);
+    lookup->error = vts__lookup_error(code, errno);
+    if (code != 0) lookup->found = NULL;
+    lookup->work.run = vts__lookup_ends;
+    vts_scheduler_post(&lookup->loop->loop.scheduler, &lookup->work);
+}
+
+static bool vts__is_name(const char *text, size_t size)
+{
+    return text != NULL && strnlen(text, size) < size;
+}
+
+/* With its request, whose io leads back to it. NULL, and *error. */
+static vts__lookup *vts__lookup_create(vts_socket_loop *loop, const char *name,
+                                       const char *service, const vts_socket_limit *limit,
+                                       int *error)
+{
+    vts__lookup *lookup = (vts__lookup *)vts__poller_memory(loop, sizeof *lookup);
+    vts__io io;
+
+    *error = VTS_E_MEMORY;
+    if (lookup == NULL) return NULL;
+    memcpy(lookup->name, name, strlen(name));
+    memcpy(lookup->service, service, strlen(service));
+    lookup->loop = loop;
+    lookup->work.run = vts__lookup_run;
+    vts__io_of(&io, VTS__RESOLVE, NULL, 0, 0, &lookup->request);
+    lookup->request = vts__request_rent(loop, NULL, &io, limit, VTS__ASK_START, error);
+    if (lookup->request != NULL) return lookup;
+    vts__poller_free(loop, lookup, sizeof *lookup);
+    return NULL;
+}
+
+/* The request comes to the loop before the lookup can. */
+VTS_API vts_valuetask vts_resolve(vts_socket_loop *loop, vts_threadpool *threads,
+                                  const char *name, const char *service,
+                                  vts_socket_family family, vts_address *addresses,
+                                  size_t capacity, const vts_socket_limit *limit)
+{
+    vts__lookup *lookup;
+    vts_valuetask task;
+    int error;
+
+    if (service == NULL) service = "";
+    if (loop == NULL || threads == NULL || !vts__is_name(name, VTS__NAME_SIZE) ||
+        !vts__is_name(service, VTS__SERVICE_SIZE) || (unsigned)family > VTS_IPV6 ||
+        addresses == NULL || capacity == 0) {
+        return vts__wrong_argument();
+    }
+    if (loop->poller == NULL) return vts_valuetask_from_error(VTS_E_CLOSED);
+    if (limit != NULL && vts_cancellation_is_requested(limit->cancel)) {
+        return vts_valuetask_from_canceled(-ECANCELED);
+    }
+    lookup = vts__lookup_create(loop, name, service, limit, &error);
+    if (lookup == NULL) return vts_valuetask_from_error(error);
+    lookup->family = family;
+    lookup->addresses = addresses;
+    lookup->capacity = capacity;
+    task = vts__operation_task(&lookup->request->operation);
+    vts__add_acq_rel(&loop->lookups, 1);
+    vts_scheduler_post(&loop->loop.scheduler, &lookup->request->work);
+    vts_scheduler_post(vts_threadpool_scheduler(threads), &lookup->work);
+    return task;
+}
+
+
+// ----------------------------------------------------------------------------------
+// >>streaming
+// ----------------------------------------------------------------------------------
+// An operation is tried on the buffer; where that has too few bytes, or too little room,
+// the socket moves some, and it is tried again. A loop, not a recursion, for as long as
+// the socket moves them at once.
+
+enum {
+    VTS__READ,
+    VTS__READ_EXACTLY,
+    VTS__SKIP,
+    VTS__READ_BYTE,
+    VTS__READ_UNTIL, /* this and the next three show what they have                   */
+    VTS__READ_LINE,
+    VTS__READ_ELEMENT, /* a line, for VTS_FOREACH                                     */
+    VTS__PEEK,
+    VTS__WRITE, /* this and all that follow: of the writing half                      */
+    VTS__FLUSH,
+    VTS__FLUSH_SHUTDOWN,
+    VTS__FLUSH_CLOSE
+};
+
+static VTS__INLINE size_t vts__buffered(const vts__half *half)
+{
+    return half->end - half->at;
+}
+
+/* All room there is comes behind what is buffered. */
+static void vts__compact(vts__half *half)
+{
+    size_t count = vts__buffered(half);
+
+    if (half->at == 0) return;
+    if (count > 0) memmove(half->bytes, half->bytes + half->at, count);
+    half->at = 0;
+    half->end = count;
+}
+
+// ---- reading: what the buffer can do, or VTS__AGAIN ----
+
+/* As many bytes as there are, up to size; to NULL: drops them. */
+static size_t vts__unbuffer(vts__half *half, unsigned char *to, size_t size)
+{
+    size_t count = vts__buffered(half) < size ? vts__buffered(half) : size;
+
+    if (to != NULL && count > 0) memcpy(to, half->bytes + half->at, count);
+    half->at += count;
+    return count;
+}
+
+static unsigned char *vts__rest_of(const vts__half *half)
+{
+    unsigned char *data = (unsigned char *)half->now.data;
+    return data != NULL ? data + half->done : NULL;
+}
+
+static int vts__read_some(vts__half *half)
+{
+    if (half->done > 0) return (int)half->done;
+    if (vts__buffered(half) == 0) return half->error == VTS_E_END ? 0 : VTS__AGAIN;
+    return (int)vts__unbuffer(half, vts__rest_of(half), half->now.wanted);
+}
+
+/* What fits the buffer is taken when it is all there. */
+static int vts__read_exactly(vts__half *half)
+{
+    size_t left = half->now.wanted - half->done;
+
+    if (half->now.wanted > half->size || vts__buffered(half) >= left) {
+        half->done += vts__unbuffer(half, vts__rest_of(half), left);
+    }
+    return half->done == half->now.wanted ? (int)half->done : VTS__AGAIN;
+}
+
+static int vts__read_byte(vts__half *half)
+{
+    return vts__buffered(half) > 0 ? half->bytes[half->at++] : VTS__AGAIN;
+}
+
+/* count bytes are taken, the first size of them shown. */
+static int vts__show(vts__half *half, size_t count, size_t size)
+{
+    half->now.view->data = count > 0 ? half->bytes + half->at : NULL;
+    half->now.view->size = size;
+    half->at += count;
+    return (int)count;
+}
+
+static int vts__read_until(vts__half *half)
+{
+    const unsigned char *from = half->bytes + half->at, *found = NULL;
+    size_t count = vts__buffered(half), size;
+
+    if (count > half->done) {
+        found = (const unsigned char *)memchr(from + half->done, half->now.byte,
+                                              count - half->done);
+    }
+    if (found == NULL) {
+        half->done = count;
+        if (half->error == VTS_E_END) return vts__show(half, count, count);
+        return count == half->size ? -EMSGSIZE : VTS__AGAIN;
+    }
+    size = (size_t)(found - from);
+    count = size + 1;
+    if (half->now.kind != VTS__READ_UNTIL && size > 0 && from[size - 1] == '\r') size--;
+    return vts__show(half, count, size);
+}
+
+static int vts__read_element(vts__half *half)
+{
+    int count = vts__read_until(half);
+    return count > 0 ? 1 : count;
+}
+
+static int vts__peek(vts__half *half)
+{
+    size_t count = vts__buffered(half);
+
+    if (count < half->now.wanted && half->error != VTS_E_END) return VTS__AGAIN;
+    vts__show(half, count, count);
+    half->at -= count;
+    return (int)count;
+}
+
+// ---- writing ----
+
+/* The rest of it, if there is room. */
+static int vts__write_some(vts__half *half)
+{
+    size_t total = half->now.wanted + half->now.tailed, left = total - half->done;
+
+    if (half->error != 0) return half->error;
+    if (left > half->size - vts__buffered(half)) return VTS__AGAIN;
+    if (left > half->size - half->end) vts__compact(half);
+    left -= half->now.tailed;
+    if (left > 0) memcpy(half->bytes + half->end, vts__rest_of(half), left);
+    half->end += left;
+    if (half->now.tailed) half->bytes[half->end++] = half->now.byte;
+    half->done = total;
+    return (int)total;
+}
+
+static int vts__flush(vts__half *half)
+{
+    if (half->error != 0 && half->error != VTS_E_END) return half->error;
+    return vts__buffered(half) > 0 ? VTS__AGAIN : 0;
+}
+
+static VTS__INLINE int vts__half_try(vts__half *half)
+{
+    static int (*const tries[])(vts__half *) = {
+        vts__read_some,  vts__read_exactly, vts__read_exactly, vts__read_byte,
+        vts__read_until, vts__read_until,   vts__read_element, vts__peek,
+        vts__write_some, vts__flush,        vts__flush,        vts__flush};
+    return tries[half->now.kind](half);
+}
+
+// ---- both ----
+
+/* The buffer, or, where it is empty and too small, the caller's memory. */
+static vts_valuetask vts__half_receive(vts__half *half, const vts_socket_limit *limit)
+{
+    size_t left = half->now.wanted - half->done;
+
+    half->direct = half->now.kind <= VTS__READ_EXACTLY && left > half->size;
+    if (half->direct) {
+        return vts_socket_recv(half->socket, vts__rest_of(half), left, 0, limit);
+    }
+    vts__compact(half);
+    return vts_socket_recv(half->socket, half->bytes + half->end, half->size - half->end,
+                           0, limit);
+}
+
+static vts_valuetask vts__half_send(vts__half *half, const vts_socket_limit *limit)
+{
+    half->direct = vts__buffered(half) == 0;
+    if (half->direct) {
+        return vts_socket_send(half->socket, vts__rest_of(half),
+                               half->now.wanted - half->done, 0, limit);
+    }
+    return vts_socket_send(half->socket, half->bytes + half->at, vts__buffered(half), 0,
+                           limit);
+}
+
+static vts_valuetask vts__half_move(vts__half *half)
+{
+    const vts_socket_limit *limit = half->limited ? &half->limit : NULL;
+
+    return half->now.kind < VTS__WRITE ? vts__half_receive(half, limit)
+                                       : vts__half_send(half, limit);
+}
+
+static void vts__half_has_moved(vts__half *half, size_t count)
+{
+    if (half->direct) half->done += count;
+    else if (half->now.kind < VTS__WRITE) half->end += count;
+    else half->at += count;
+    if (half->now.kind < VTS__WRITE && count == 0) half->error = VTS_E_END;
+}
+
+/* Takes what the socket did. A failure stays that the network's next answer would hide. */
+static int vts__half_take(vts__half *half)
+{
+    bool canceled = vts_valuetask_is_canceled(half->task);
+    intptr_t moved = 0;
+    int error = vts_valuetask_get_result(half->task, &moved);
+
+    half->canceled = canceled;
+    if (error == VTS_OK) vts__half_has_moved(half, (size_t)moved);
+    else if (!canceled && error > -10000 && !vts__is_shortage(-error)) half->error = error;
+    return error;
+}
+
+/* At the end an operation that could not do with what there is has failed. VTS__AGAIN: the
+   socket's task has to be waited for. */
+static int vts__half_run(vts__half *half)
+{
+    for (;;) {
+        int result = vts__half_try(half);
+        if (result != VTS__AGAIN) return result;
+        if (half->error != 0) return half->error;
+        half->task = vts__half_move(half);
+        if (!vts_valuetask_is_completed(half->task)) return VTS__AGAIN;
+        result = vts__half_take(half);
+        if (result != VTS_OK) return result;
+    }
+}
+
+static vts_netstream *vts__stream_of_writes(vts__half *half)
+{
+    return vts__container_of(half, vts_netstream, writes);
+}
+
+/* Nothing that is buffered is of any use. */
+static vts_valuetask vts__half_close(vts__half *half)
+{
+    vts__half *reads = &vts__stream_of_writes(half)->reads;
+
+    half->at = half->end = 0;
+    reads->at = reads->end = 0;
+    reads->error = half->error = VTS_E_CLOSED;
+    return vts_socket_close(half->socket);
+}
+
+/* The operation is through. What comes after a flush is done: at once, but where somebody
+   else sends on the socket, or the loop is not run yet. */
+static int vts__half_ends(vts__half *half, int result)
+{
+    bool closes = half->now.kind == VTS__FLUSH_CLOSE;
+    bool shuts = half->now.kind == VTS__FLUSH_SHUTDOWN && result == 0;
+    vts_valuetask task;
+    int error = VTS_OK;
+
+    if (!closes && !shuts) return result;
+    task = closes ? vts__half_close(half)
+                  : vts_socket_shutdown(half->socket, VTS_SHUTDOWN_SEND);
+    if (vts_valuetask_is_completed(task)) error = vts_valuetask_get_result(task, NULL);
+    else vts_valuetask_forget(task);
+    if (shuts && error == VTS_OK) half->error = VTS_E_END;
+    return result < 0 ? result : error;
+}
+
+static void vts__half_continues(void *arg);
+
+static void vts__half_waits(vts__half *half)
+{
+    vts_valuetask_on_completed(half->task, vts__half_continues, half, VTS_NONE);
+}
+
+/* On the loop. The continuation may free the stream. */
+static void vts__half_continues(void *arg)
+{
+    vts__half *half = (vts__half *)arg;
+    int result = vts__half_take(half);
+
+    if (result == VTS_OK) result = vts__half_run(half);
+    if (result == VTS__AGAIN) {
+        vts__half_waits(half);
+        return;
+    }
+    result = vts__half_ends(half, result);
+    vts__source_complete(&half->source, result, half->canceled);
+}
+
+static bool vts__half_is_busy(const vts__half *half)
+{
+    return (vts__load_acq(&half->source.word) & VTS__LOW) != 0;
+}
+
+static int vts__half_begin(vts__half *half, const vts__transfer *what,
+                           const vts_socket_limit *limit)
+{
+    half->now = *what;
+    half->done = 0;
+    half->limited = limit != NULL && (limit->deadline != 0 || limit->cancel.source != NULL);
+    if (half->limited) half->limit = *limit;
+    half->canceled = limit != NULL && vts_cancellation_is_requested(limit->cancel);
+    return half->canceled ? -ECANCELED : vts__half_run(half);
+}
+
+static bool vts__transfer_is_valid(const vts__transfer *what)
+{
+    bool shows = what->kind >= VTS__READ_UNTIL && what->kind <= VTS__PEEK;
+    bool moves = what->kind <= VTS__READ_EXACTLY || what->kind == VTS__WRITE;
+
+    if (what->wanted > (size_t)INT_MAX - what->tailed) return false;
+    if (moves && what->data == NULL && what->wanted != 0) return false;
+    return !shows || what->view != NULL;
+}
+
+static int vts__half_may_start(const vts__half *half, const vts__transfer *what)
+{
+    if (half == NULL || !vts__transfer_is_valid(what)) return VTS_E_ARGUMENT;
+    if (half->socket == NULL) return VTS_E_CLOSED;
+    if (!vts__loop_is_mine(&half->socket->loop->loop)) {
+        return vts__misuse(VTS_E_THREAD, half, 0);
+    }
+    if (vts__half_is_busy(half)) return VTS_E_BUSY;
+    return what->kind == VTS__PEEK && what->wanted > half->size ? -EMSGSIZE : VTS_OK;
+}
+
+/* What every operation goes through. half may be NULL. */
+static vts_valuetask vts__half_start(vts__half *half, const vts__transfer *what,
+                                     const vts_socket_limit *limit)
+{
+    vts_token token;
+    int result = vts__half_may_start(half, what);
+
+    if (result != VTS_OK) return vts_valuetask_from_error(result);
+    result = vts__half_begin(half, what, limit);
+    if (result == VTS__AGAIN) {
+        vts_source_reset(&half->source, &token);
+        vts__half_waits(half);
+        return vts_valuetask_of(&half->source, token);
+    }
+    result = vts__half_ends(half, result);
+    if (result >= 0) return vts_valuetask_from_result(result);
+    return half->canceled ? vts_valuetask_from_canceled(result)
+                          : vts_valuetask_from_error(result);
+}
+
+static vts_valuetask vts__reads_start(vts_netstream *stream, const vts__transfer *what,
+                                      const vts_socket_limit *limit)
+{
+    return vts__half_start(stream != NULL ? &stream->reads : NULL, what, limit);
+}
+
+static vts_valuetask vts__writes_start(vts_netstream *stream, const vts__transfer *what,
+                                       const vts_socket_limit *limit)
+{
+    return vts__half_start(stream != NULL ? &stream->writes : NULL, what, limit);
+}
+
+// ---- the functions of >>netstream ----
+
+static void vts__half_init(vts__half *half, vts_socket *socket, void *bytes, size_t size)
+{
+    half->source.base.ops = &vts__once_ops;
+    half->socket = socket;
+    half->bytes = (unsigned char *)bytes;
+    half->size = size;
+    half->at = half->end = half->done = 0;
+    half->error = 0;
+}
+
+static vts_valuetask vts__lines_move_next(vts_stream *self, vts_cancellation_token cancel)
+{
+    vts_netstream *stream = vts__container_of(self, vts_netstream, lines);
+    vts__transfer what = {NULL, &stream->line, 0, '\n', false, VTS__READ_ELEMENT};
+    vts_socket_limit limit = {0, cancel};
+
+    if (!vts__half_is_busy(&stream->reads)) stream->line.data = NULL;
+    return vts__half_start(&stream->reads, &what, &limit);
+}
+
+static void *vts__lines_current(vts_stream *self)
+{
+    vts_netstream *stream = vts__container_of(self, vts_netstream, lines);
+    return stream->line.data != NULL ? &stream->line : NULL;
+}
+
+static vts_valuetask vts__lines_dispose(vts_stream *self)
+{
+    vts_netstream *stream = vts__container_of(self, vts_netstream, lines);
+
+    if (vts__half_is_busy(&stream->reads)) return vts_valuetask_from_error(VTS_E_BUSY);
+    stream->line.data = NULL;
+    return vts_valuetask_from_result(0);
+}
+
+VTS_API int vts_netstream_init(vts_netstream *stream, vts_socket *socket, void *in,
+                               size_t in_size, void *out, size_t out_size)
+{
+    static const vts_stream_ops ops = {vts__lines_move_next, vts__lines_current,
+                                       vts__lines_dispose};
+
+    if (stream == NULL || socket == NULL || in == NULL || out == NULL) return VTS_E_ARGUMENT;
+    if (in_size - 1 >= (size_t)INT_MAX || out_size - 1 >= (size_t)INT_MAX) return VTS_E_ARGUMENT;
+    if (!vts_socket_is_open(socket)) return VTS_E_CLOSED;
+    if (vts__half_is_busy(&stream->reads) || vts__half_is_busy(&stream->writes)) {
+        return VTS_E_BUSY;
+    }
+    vts__half_init(&stream->reads, socket, in, in_size);
+    vts__half_init(&stream->writes, socket, out, out_size);
+    stream->lines.ops = &ops;
+    stream->line.data = NULL;
+    return VTS_OK;
+}
+
+VTS_API vts_valuetask vts_netstream_read(vts_netstream *stream, void *buffer, size_t size,
+                                         const vts_socket_limit *limit)
+{
+    vts__transfer what = {buffer, NULL, size, 0, false, VTS__READ};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_read_exactly(vts_netstream *stream, void *buffer,
+                                                 size_t size,
+                                                 const vts_socket_limit *limit)
+{
+    vts__transfer what = {buffer, NULL, size, 0, false, VTS__READ_EXACTLY};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_skip(vts_netstream *stream, size_t size,
+                                         const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, NULL, size, 0, false, VTS__SKIP};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_read_byte(vts_netstream *stream,
+                                              const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, NULL, 1, 0, false, VTS__READ_BYTE};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_read_until(vts_netstream *stream, char delimiter,
+                                               vts_buffer *view,
+                                               const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, view, 0, (unsigned char)delimiter, false, VTS__READ_UNTIL};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_read_line(vts_netstream *stream, vts_buffer *view,
+                                              const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, view, 0, '\n', false, VTS__READ_LINE};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_peek(vts_netstream *stream, size_t size,
+                                         vts_buffer *view, const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, view, size, 0, false, VTS__PEEK};
+    return vts__reads_start(stream, &what, limit);
+}
+
+VTS_API vts_stream *vts_netstream_lines(vts_netstream *stream)
+{
+    return stream != NULL && stream->lines.ops != NULL ? &stream->lines : NULL;
+}
+
+VTS_API vts_valuetask vts_netstream_write(vts_netstream *stream, const void *buffer,
+                                          size_t size, const vts_socket_limit *limit)
+{
+    vts__transfer what = {(void *)(uintptr_t)buffer, NULL, size, 0, false, VTS__WRITE};
+    return vts__writes_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_write_line(vts_netstream *stream, const char *text,
+                                               size_t size, const vts_socket_limit *limit)
+{
+    vts__transfer what = {(void *)(uintptr_t)text, NULL, size, '\n', true, VTS__WRITE};
+    return vts__writes_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_write_byte(vts_netstream *stream, unsigned char byte,
+                                               const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, NULL, 0, byte, true, VTS__WRITE};
+    return vts__writes_start(stream, &what, limit);
+}
+
+/* Flushes, and then does what the kind says. */
+static vts_valuetask vts__netstream_flush(vts_netstream *stream, uint8_t kind,
+                                          const vts_socket_limit *limit)
+{
+    vts__transfer what = {NULL, NULL, 0, 0, false, kind};
+    return vts__writes_start(stream, &what, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_flush(vts_netstream *stream,
+                                          const vts_socket_limit *limit)
+{
+    return vts__netstream_flush(stream, VTS__FLUSH, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_shutdown(vts_netstream *stream,
+                                             const vts_socket_limit *limit)
+{
+    return vts__netstream_flush(stream, VTS__FLUSH_SHUTDOWN, limit);
+}
+
+VTS_API vts_valuetask vts_netstream_close(vts_netstream *stream,
+                                          const vts_socket_limit *limit)
+{
+    return vts__netstream_flush(stream, VTS__FLUSH_CLOSE, limit);
+}
+
+VTS_API size_t vts_netstream_read_done(const vts_netstream *stream)
+{
+    const vts__half *half = &stream->reads;
+    bool moves = half->now.kind == VTS__READ_EXACTLY || half->now.kind == VTS__SKIP;
+    return moves ? half->done : 0;
+}
+
+VTS_API size_t vts_netstream_write_done(const vts_netstream *stream)
+{
+    return stream->writes.done;
+}
+
+VTS_API size_t vts_netstream_readable(const vts_netstream *stream)
+{
+    return vts__buffered(&stream->reads);
+}
+
+VTS_API size_t vts_netstream_unflushed(const vts_netstream *stream)
+{
+    return vts__buffered(&stream->writes);
 }
 
 #endif /* VTS_IMPLEMENTATION */

@@ -1,6 +1,7 @@
 /* The loop: posting, sleeping, stopping, timers, delays. Most tests have a clock and a
    park of their own, so that every run is the same; those with threads have the real. */
 #define _GNU_SOURCE
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -37,7 +38,7 @@ static void fake_park(void *user, vts_time deadline)
     void (*happens)(void) = fake.on_park;
 
     assert_ptr_equal(user, &fake);
-    assert_true(vts_loop_is_parked(fake.loop));
+    assert_true(deadline == 0 || vts_loop_is_parked(fake.loop));
     fake.parks++;
     fake.slept_until = deadline;
     fake.on_park = NULL;
@@ -53,6 +54,16 @@ static void fake_wake(void *user)
 {
     assert_ptr_equal(user, &fake);
     fake.wakes++;
+}
+
+static int dispatches, found; /* what each dispatch says it ran                       */
+
+static int fake_dispatch(void *user)
+{
+    assert_ptr_equal(user, &fake);
+    assert_false(vts_loop_is_parked(fake.loop));
+    dispatches++;
+    return found;
 }
 
 static VTS_POOL_STORAGE(delay_storage, vts_delay_operation, 4);
@@ -169,6 +180,9 @@ static void bad_arguments_are_refused(void)
     desc.wake = fake_wake;
     assert_code(vts_loop_init(&loop, &desc), VTS_E_ARGUMENT);
     desc.wake = NULL;
+    desc.dispatch = fake_dispatch;
+    assert_code(vts_loop_init(&loop, &desc), VTS_E_ARGUMENT);
+    desc.dispatch = NULL;
     desc.delays.storage = delay_storage;
     assert_code(vts_loop_init(&loop, &desc), VTS_E_ARGUMENT);
     assert_code(vts_loop_destroy(NULL), VTS_E_ARGUMENT);
@@ -2035,6 +2049,103 @@ static void run_until_times_out_while_another_thread_completes(void)
     TEST_NOTE("completed %d, expired %d", completed, expired);
 }
 
+/* What park finds is run after each sleep, and where there is no reason to sleep park only
+   looks: neither starves the other. */
+static void what_park_finds_is_dispatched(void)
+{
+    vts_loop loop;
+    vts_timer timer = {0};
+    job one = {0}, last = {0};
+    int fired = 0;
+
+    set_up(&loop);
+    loop.dispatch = fake_dispatch;
+    dispatches = found = 0;
+    seen.ran = 0;
+    fake.slept_until = 1;
+    assert_code(vts_loop_run_once(&loop, 0), 0);
+    assert_int_equal(fake.parks, 1);
+    assert_int_equal(fake.slept_until, 0);
+    assert_int_equal(dispatches, 1);
+    found = 3;
+    post(&loop, &one, 1, job_runs);
+    assert_code(vts_loop_run_once(&loop, VTS_NEVER), 4);
+    assert_int_equal(fake.slept_until, 0);
+    vts_timer_start(&timer, &loop, START + VTS_SECONDS(1), count, &fired);
+    assert_code(vts_loop_run_once(&loop, VTS_NEVER), 4);
+    assert_int_equal(fake.slept_until, START + VTS_SECONDS(1));
+    assert_int_equal(fired, 1);
+    assert_int_equal(dispatches, 3);
+    post(&loop, &last, 2, job_stops);
+    assert_code(vts_loop_run(&loop), VTS_OK);
+    assert_int_equal(dispatches, 4); /* after the job, not after the stop it posted    */
+    tear_down(&loop);
+}
+
+static struct {
+    sem_t inside, go;
+    bool returned;
+} slow;
+
+/* Parked until the poster is inside its wake. */
+static void do_not_sleep_yet(void *user, vts_time deadline)
+{
+    (void)user;
+    (void)deadline;
+    sem_wait(&slow.inside);
+}
+
+static void wake_slowly(void *user)
+{
+    (void)user;
+    sem_post(&slow.inside);
+    sem_wait(&slow.go);
+    __atomic_store_n(&slow.returned, true, __ATOMIC_RELEASE);
+}
+
+static void *post_one(void *arg)
+{
+    job *one = (job *)arg;
+    while (!vts_loop_is_parked(one->loop)) sched_yield();
+    vts_scheduler_post(&one->loop->scheduler, &one->work);
+    return NULL;
+}
+
+static void *let_go(void *arg)
+{
+    (void)arg;
+    sleep_ms(30);
+    sem_post(&slow.go);
+    return NULL;
+}
+
+/* A wake may use what goes with the loop, a descriptor: the loop stays until it is over,
+   though its work has run. */
+static void a_loop_ends_after_the_wake_that_another_thread_is_in(void)
+{
+    vts_loop_desc desc = {0};
+    vts_loop loop;
+    test_thread posting, helper;
+    job one = {0};
+
+    vts_set_clock(NULL);
+    sem_init(&slow.inside, 0, 0);
+    sem_init(&slow.go, 0, 0);
+    slow.returned = false;
+    desc.park = do_not_sleep_yet;
+    desc.wake = wake_slowly;
+    assert_code(vts_loop_init(&loop, &desc), VTS_OK);
+    one.work.run = job_runs;
+    one.loop = &loop;
+    posting = test_thread_start(post_one, &one, 0);
+    while (vts_loop_run_once(&loop, VTS_NEVER) == 0) {}
+    helper = test_thread_start(let_go, NULL, 0);
+    assert_code(vts_loop_destroy(&loop), VTS_OK);
+    assert_true(__atomic_load_n(&slow.returned, __ATOMIC_ACQUIRE));
+    test_thread_join(posting);
+    test_thread_join(helper);
+}
+
 /* A loop that does not sleep though it says so, and is gone after its work: the poster
    must not look at it any more. */
 static void do_not_sleep(void *user, vts_time deadline)
@@ -2266,6 +2377,8 @@ static const test_case tests[] = {
     TEST(run_until_another_thread_completes),
     TEST(run_until_times_out_while_another_thread_completes),
     TEST(a_run_inside_a_continuation_runs_what_was_put_off),
+    TEST(what_park_finds_is_dispatched),
+    TEST(a_loop_ends_after_the_wake_that_another_thread_is_in),
     TEST(the_last_post_may_end_the_loop),
     TEST(cancel_races_the_deadline),
     TEST(the_loop_cancels_what_another_thread_makes),
