@@ -92,6 +92,10 @@
    fill the buffer, nothing more was there: the next read goes to the poller without a call
    that could only fail (no such guess where the peer's end or urgent data is announced).
 
+   TURNS. After 64 operations in a row that were done at once, the next one waits until
+   timers, posted work and other sockets had their turn: a peer that never stops sending
+   holds up nobody else.
+
    FROM OTHER THREADS every operation may be started, too: it travels to the loop first,
    and so never completes at once. Before the loop is run, every thread is another.
 
@@ -297,7 +301,7 @@ typedef struct vts_socket {
     vts__operation *last[2];     /* of those that wait, a ring; NULL: none            */
     struct vts_socket_loop *loop;
     vts_word opened;
-    struct vts_socket *paused;   /* the next that waits for descriptors               */
+    struct vts_socket *paused;   /* the next of those that wait for their turn        */
     int descriptor;
     bool ready[2];               /* a system call may do something                    */
     uint8_t traits;
@@ -347,9 +351,11 @@ typedef struct vts_socket_loop {
     const struct vts__poller *poller;
     void *state;           /* the poller's                                            */
     vts_socket *current;   /* whose event is served, until it is closed               */
+    int turns;             /* operations that may still be done at once               */
     vts_word sockets, lookups;
     vts_pool requests;
-    vts_socket *paused;    /* those that wait for descriptors                         */
+    vts_socket *paused;    /* the last of those that wait for descriptors, or their turn;
+                              a ring                                                  */
     vts_timer pause;
     uint64_t events, backoffs;
     vts_allocator allocator;
@@ -504,7 +510,7 @@ VTS_API vts_valuetask vts_socket_disconnect(vts_socket *socket,
 
 /* Closes: what waits is canceled with -ECANCELED. 0, at once on the loop's thread; from
    another one when the loop has done it. VTS_E_CLOSED if it is closed. Where nobody runs
-   the loop: vts_loop_run_until(&net.loop, vts_socket_close(&socket), VTS_NEVER). */
+   the loop: vts_valuetask_forget(vts_socket_close(&socket)), then one pass of the loop. */
 VTS_API vts_valuetask vts_socket_close(vts_socket *socket);
 
 /* ---- names ---- */
@@ -703,6 +709,7 @@ VTS_API size_t vts_netstream_unflushed(const vts_netstream *stream);
 #define VTS__SOCKET_PIECES 1024u           /* IOV_MAX where it is smallest             */
 #define VTS__SOCKET_BATCH 256              /* events taken from the poller at a time   */
 #define VTS__SOCKET_PAUSE VTS_MILLISECONDS(100)
+#define VTS__SOCKET_TURNS 64               /* operations done at once, until others come   */
 
 /* What not every system has, and how it declares the sizes of a message. */
 #if VTS__SOCKET_LINUX
@@ -1265,6 +1272,7 @@ static int vts__system_family(vts_socket_family family)
 
 #define VTS__AGAIN (-EAGAIN)
 #define VTS__LATER INT_MIN /* the poller will not tell: look again after a pause */
+#define VTS__SOON (INT_MIN + 1) /* not tried: it is the others' turn */
 
 /* Of a socket. */
 #define VTS__IS_STREAM 1u
@@ -1611,7 +1619,7 @@ typedef struct vts__poller {
 
 static VTS__INLINE bool vts__waits(int result)
 {
-    return result == VTS__AGAIN || result == VTS__LATER;
+    return result == VTS__AGAIN || result == VTS__LATER || result == VTS__SOON;
 }
 
 static void vts__waiters_push(vts_socket *socket, unsigned direction, vts__operation *operation)
@@ -1694,32 +1702,35 @@ static void vts__waiters_cancel(vts__operation *last)
 
 static void vts__pause_ends(void *arg);
 
-/* Waits for what no poller tells. */
-static void vts__pause(vts_socket *socket)
+/* Waits for what no poller tells: until something may be free, or until the others had
+   their turn. */
+static void vts__pause(vts_socket *socket, vts_time until)
 {
     vts_socket_loop *loop = socket->loop;
-    vts_socket **end = &loop->paused;
+    vts_socket *last = loop->paused;
 
-    loop->backoffs++;
-    if ((socket->traits & VTS__PAUSED) != 0) return;
-    socket->traits |= VTS__PAUSED;
-    while (*end != NULL) end = &(*end)->paused;
-    *end = socket;
-    socket->paused = NULL;
-    if (loop->pause.loop != NULL) return;
-    vts_timer_start(&loop->pause, &loop->loop, vts_after(VTS__SOCKET_PAUSE),
-                    vts__pause_ends, loop);
+    if ((socket->traits & VTS__PAUSED) == 0) {
+        socket->traits |= VTS__PAUSED;
+        socket->paused = last != NULL ? last->paused : socket;
+        if (last != NULL) last->paused = socket;
+        loop->paused = socket;
+    }
+    if (loop->pause.loop != NULL && loop->pause.deadline <= until) return;
+    if (loop->pause.loop != NULL) vts_timer_stop(&loop->pause);
+    vts_timer_start(&loop->pause, &loop->loop, until, vts__pause_ends, loop);
 }
 
+/* In constant time of the first. */
 static void vts__unpause(vts_socket *socket)
 {
     vts_socket_loop *loop = socket->loop;
-    vts_socket **place = &loop->paused;
+    vts_socket *before = loop->paused;
 
     if ((socket->traits & VTS__PAUSED) == 0) return;
     socket->traits &= (uint8_t)~VTS__PAUSED;
-    while (*place != socket) place = &(*place)->paused;
-    *place = socket->paused;
+    while (before->paused != socket) before = before->paused;
+    before->paused = socket->paused;
+    if (loop->paused == socket) loop->paused = before != socket ? before : NULL;
     if (loop->paused == NULL && loop->pause.loop != NULL) vts_timer_stop(&loop->pause);
 }
 
@@ -1737,18 +1748,30 @@ static VTS__INLINE bool vts__is_urgent(const vts__io *io)
     return io->kind == VTS__SHUTDOWN && io->length == VTS_SHUTDOWN_RECEIVE;
 }
 
+/* What it begins with depends on nothing that a poller tells. */
+static VTS__INLINE bool vts__begins_anyway(const vts__io *io)
+{
+    if (io->kind == VTS__SHUTDOWN) return true;
+    return (io->kind == VTS__DISCONNECT || io->kind == VTS__CONNECT) && io->done == 0;
+}
+
 /* One attempt, if there is any sense in it. */
 static VTS__INLINE int vts__attempt(vts_socket *socket, unsigned direction, vts__io *io)
 {
-    if (!socket->ready[direction] && io->kind != VTS__SHUTDOWN) return VTS__AGAIN;
+    if (!socket->ready[direction] && !vts__begins_anyway(io)) return VTS__AGAIN;
     return vts__try(socket, io);
 }
 
 /* The oldest operation could not be done. 0, or a negative errno. */
 static int vts__socket_wait(vts_socket *socket, unsigned direction, int why)
 {
+    if (why == VTS__SOON) {
+        vts__pause(socket, 0);
+        return 0;
+    }
     if (why == VTS__LATER) {
-        vts__pause(socket);
+        socket->loop->backoffs++;
+        vts__pause(socket, vts_after(VTS__SOCKET_PAUSE));
         return 0;
     }
     socket->ready[direction] = false;
@@ -1779,6 +1802,7 @@ static void vts__socket_event(vts_socket_loop *loop, vts_socket *socket, bool re
                               bool sends)
 {
     loop->events++;
+    loop->turns = VTS__SOCKET_TURNS;
     loop->current = socket;
     if (receives) {
         socket->ready[VTS__RECEIVES] = true;
@@ -1795,13 +1819,14 @@ static void vts__socket_event(vts_socket_loop *loop, vts_socket *socket, bool re
 static void vts__pause_ends(void *arg)
 {
     vts_socket_loop *loop = (vts_socket_loop *)arg;
-    size_t count = 0;
+    const vts_socket *last = loop->paused;
+    size_t count = 1;
 
-    for (vts_socket *socket = loop->paused; socket != NULL; socket = socket->paused) count++;
+    for (const vts_socket *at = last->paused; at != last; at = at->paused) count++;
     for (; count > 0 && loop->paused != NULL; count--) {
-        vts_socket *socket = loop->paused;
-        vts__unpause(socket);
-        vts__socket_event(loop, socket, true, true);
+        vts_socket *first = loop->paused->paused;
+        vts__unpause(first);
+        vts__socket_event(loop, first, true, true);
     }
 }
 
@@ -1861,22 +1886,33 @@ static void vts__request_is_canceled(void *arg)
     vts__request_ask((vts_socket_request *)arg, VTS__ASK_CANCEL);
 }
 
+/* Out of its ring. No event comes for what is the oldest then: it gets its turn here. */
+static void vts__waiter_cancel(vts_socket *socket, vts__operation *operation, int why)
+{
+    vts_socket_loop *loop = socket->loop;
+    unsigned direction = vts__direction(&operation->io);
+    bool oldest = socket->last[direction]->next == operation;
+
+    vts__waiters_remove(socket, direction, operation);
+    loop->current = socket;
+    vts__operation_finish(operation, why, true);
+    if (oldest && loop->current == socket) vts__serve(socket, direction);
+    loop->current = NULL;
+}
+
 /* Ends one that waits. The poller may have to end it first. */
 static void vts__request_cancel(vts_socket_request *request, int why)
 {
     vts__operation *operation = &request->operation;
     vts_socket *socket = request->socket;
-    unsigned direction = vts__direction(&operation->io);
 
     if ((operation->io.state & VTS__BUSY) != 0) {
         operation->io.result = why;
         operation->io.state |= VTS__CANCELS;
         if (socket->loop->poller->cancel(socket, operation)) return;
     }
-    if ((operation->io.state & VTS__WAITS) != 0) {
-        vts__waiters_remove(socket, direction, operation);
-    }
-    vts__operation_finish(operation, why, true);
+    if ((operation->io.state & VTS__WAITS) != 0) vts__waiter_cancel(socket, operation, why);
+    else vts__operation_finish(operation, why, true);
 }
 
 static void vts__request_is_late(void *arg)
@@ -2025,7 +2061,7 @@ static VTS__INLINE vts_valuetask vts__operation_start(vts_socket *socket, vts__i
         return vts__request_post(socket->loop, socket, io, limit);
     }
     if (socket->last[direction] == NULL || vts__is_urgent(io)) {
-        result = vts__attempt(socket, direction, io);
+        result = socket->loop->turns-- > 0 ? vts__attempt(socket, direction, io) : VTS__SOON;
         if (result >= 0) return vts_valuetask_from_result(result);
         if (!vts__waits(result)) return vts_valuetask_from_error(result);
     }
@@ -2567,6 +2603,14 @@ static int vts__requests_init(vts_pool *pool, const vts_pool_desc *memory)
     return vts_pool_init(pool, &desc);
 }
 
+static void vts__socket_loop_park(void *user, vts_time deadline)
+{
+    vts_socket_loop *loop = (vts_socket_loop *)user;
+
+    loop->turns = VTS__SOCKET_TURNS;
+    loop->poller->park(user, deadline);
+}
+
 static int vts__socket_loop_open(vts_socket_loop *loop, const vts_socket_loop_desc *desc)
 {
     vts_loop_desc inner;
@@ -2579,7 +2623,7 @@ static int vts__socket_loop_open(vts_socket_loop *loop, const vts_socket_loop_de
         return error;
     }
     memset(&inner, 0, sizeof inner);
-    inner.park = loop->poller->park;
+    inner.park = vts__socket_loop_park;
     inner.wake = loop->poller->wake;
     inner.dispatch = loop->poller->dispatch;
     inner.user = loop;
@@ -2603,6 +2647,7 @@ VTS_API int vts_socket_loop_init(vts_socket_loop *loop, const vts_socket_loop_de
     allocator = desc->allocator != NULL ? desc->allocator : vts_allocator_default();
     memset(loop, 0, sizeof *loop);
     loop->allocator = *allocator;
+    loop->turns = VTS__SOCKET_TURNS;
     error = vts__socket_loop_open(loop, desc);
     if (error != VTS_OK) loop->poller = NULL;
     return error;
