@@ -125,9 +125,9 @@ one() {
 gates=$*
 case ${1:-quick} in
 quick) gates=$QUICK LIMIT=${LIMIT:-300} ;;
-full) gates=$FULL LIMIT=${LIMIT:-1800} ;;
+full) gates=$FULL LIMIT=${LIMIT:-7200} ;;
 esac
-LIMIT=${LIMIT:-1800}
+LIMIT=${LIMIT:-7200}
 
 # One run at a time: they share the logs.
 mkdir -p "$BUILD"
