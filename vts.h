@@ -4262,7 +4262,7 @@ static bool vts__thread_at_exit(vts__thread *self)
 // The clock, and how a thread sleeps until a word changes. vts__wait returns when the
 // word was woken, or differs from value, or at the deadline, or for no reason; false only
 // if the deadline was past: callers look at what they wait for again. vts__wake ends the
-// sleep of one, or of all.
+// sleep of one.
 
 static vts_time (*vts__clock)(void);
 
@@ -4345,10 +4345,9 @@ static bool vts__wait(vts_word *word, vts_word value, vts_time deadline)
     return true;
 }
 
-static void vts__wake(vts_word *word, bool all)
+static void vts__wake(vts_word *word)
 {
-    syscall(SYS_futex, vts__futex(word), FUTEX_WAKE_PRIVATE, all ? INT32_MAX : 1, NULL,
-            NULL, 0);
+    syscall(SYS_futex, vts__futex(word), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 #elif VTS__HOSTED && !defined _WIN32
@@ -4380,10 +4379,9 @@ static bool vts__wait(vts_word *word, vts_word value, vts_time deadline)
     return true;
 }
 
-static void vts__wake(vts_word *word, bool all)
+static void vts__wake(vts_word *word)
 {
     (void)word;
-    (void)all;
     pthread_mutex_lock(&vts__park_mutex);
     pthread_cond_broadcast(&vts__park_condition);
     pthread_mutex_unlock(&vts__park_mutex);
@@ -4399,10 +4397,9 @@ static bool vts__wait(vts_word *word, vts_word value, vts_time deadline)
     return deadline > vts_now();
 }
 
-static void vts__wake(vts_word *word, bool all)
+static void vts__wake(vts_word *word)
 {
     (void)word;
-    (void)all;
 }
 
 #endif
@@ -4442,7 +4439,7 @@ static void vts__lock(vts_word *lock)
 
 static void vts__unlock(vts_word *lock)
 {
-    if (vts__xchg_acq_rel(lock, 0) == 2) vts__wake(lock, false);
+    if (vts__xchg_acq_rel(lock, 0) == 2) vts__wake(lock);
 }
 
 #endif
@@ -4489,15 +4486,11 @@ static vts_cancellation_registration *vts__registration_take(
 static void vts__cancellation_run(vts_cancellation_source *source,
                                   vts_cancellation_registration *registration)
 {
-    vts_continuation callback = registration->callback;
-    void *arg = registration->arg;
-
     vts__unlock(&source->lock);
-    callback(arg);
+    registration->callback(registration->arg);
     vts__lock(&source->lock);
     vts__store_rel(&source->runs, vts__load_rlx(&source->runs) + 1);
-    source->running = NULL;
-    if (source->waiters != 0) vts__wake(&source->runs, true);
+    if (source->waiters != 0) vts__wake(&source->runs);
 }
 
 VTS_API int vts_cancellation_cancel(vts_cancellation_source *source)
@@ -4637,8 +4630,8 @@ VTS_API int vts_cancellation_dispose(vts_cancellation_source *source)
 #define VTS__TASK_DONE 4u /* and above: a vts_status * 4 */
 
 /* Locks a task that is pending; false, with an acquire, if it is completed. Of several
-   sleepers an unlock wakes one, who will wake the next when it unlocks - or does so here,
-   if somebody that found the word 0 has completed the task in between. */
+   sleepers an unlock wakes one, who wakes the next when it unlocks, or here, if it finds
+   the task completed. */
 static bool vts__task_lock(vts_task *task)
 {
     vts_word word = 0, held = 1;
@@ -4655,14 +4648,14 @@ static bool vts__task_lock(vts_task *task)
             word = 2;
         }
     }
-    if (slept) vts__wake(&task->word, true);
+    if (slept) vts__wake(&task->word);
     return false;
 }
 
-/* Unlocks, or completes: whoever slept for the lock looks again. */
+/* Unlocks, or completes: one of those who sleep for the lock looks again. */
 static void vts__task_unlock(vts_task *task, vts_word word)
 {
-    if (vts__xchg_acq_rel(&task->word, word) == 2) vts__wake(&task->word, word != 0);
+    if (vts__xchg_acq_rel(&task->word, word) == 2) vts__wake(&task->word);
 }
 
 static vts_valuetask_source *vts__task_source(vts_task *task) { return &task->base; }
@@ -5128,7 +5121,7 @@ static void vts__blocked_wakes(vts_work *work)
     vts_word *done = &blocked->done;
 
     vts__store_rel(done, 1);
-    vts__wake(done, true); /* an address only: the sleeper may have returned */
+    vts__wake(done); /* an address only: the sleeper may have returned */
 }
 
 /* False at the deadline. */
@@ -5430,7 +5423,7 @@ VTS_API int vts_cancellation_cancel_after(vts_cancellation_timer *timer,
 static void vts__loop_wake(void *user)
 {
     vts_loop *loop = (vts_loop *)user;
-    vts__wake(&loop->head, false);
+    vts__wake(&loop->head);
 }
 
 /* The work may be what ends the loop: once it is posted, nothing is left but the address
@@ -5836,7 +5829,8 @@ VTS_API vts_valuetask vts_delay(vts_loop *loop, vts_time deadline,
 // looks at every place by a read-modify-write; who posts changes a place by one and then
 // looks at idle. In the order of that place's changes either the sleeper sees the work,
 // or the poster sees the sleeper. Work that is on its way from ring to ring is in no place:
-// the thief is its poster, and wakes another for what is left; so does who refills.
+// the thief is its poster, and wakes another for what is left. Who refills does so under
+// SPLITTING, which is a place, until its ring and the backlog have all.
 //
 // A pool ends when it was told to and all its workers are idle: until then a work that
 // blocks has others to run what it posted.
@@ -5947,7 +5941,7 @@ static void vts__threadpool_wake(vts_threadpool *pool)
     while (idle != 0) {
         if (!vts__cas_acq_rel(&pool->idle, &idle, idle - 1)) continue;
         vts__add_acq_rel(&pool->permits, 1);
-        vts__wake(&pool->permits, false);
+        vts__wake(&pool->permits);
         return;
     }
 }
@@ -5994,18 +5988,14 @@ static vts_work *vts__threadpool_refill(vts__worker *worker)
     vts_threadpool *pool = worker->pool;
     vts_word backlog = vts__load_rlx(&pool->backlog);
     vts_work *work, *rest;
-    bool more;
 
     if (backlog == 0 && vts__load_rlx(&pool->posted) == 0) return NULL;
     if (backlog == VTS__SPLITTING) return NULL;
     if (!vts__cas_acq_rel(&pool->backlog, &backlog, VTS__SPLITTING)) return NULL;
     work = (vts_work *)(uintptr_t)backlog;
     if (work == NULL) work = vts__reverse(vts__stack_take(&pool->posted));
-    rest = work != NULL ? work->link.next : NULL;
-    more = rest != NULL;
-    if (more) rest = vts__ring_fill(worker, rest);
+    rest = vts__ring_fill(worker, work != NULL ? work->link.next : NULL);
     vts__xchg_acq_rel(&pool->backlog, (vts_word)(uintptr_t)rest);
-    if (more) vts__threadpool_wake(pool);
     return work;
 }
 

@@ -44,7 +44,7 @@
    Both where the implementation is; neither changes a public type.
 
    VTS_SOCKET_URING           io_uring is built in, through liburing (link with -luring);
-                              asked for at run time by desc.poller
+                              asked for at run time by desc.poller. Linux 5.19, better 6.1
    VTS_SOCKET_SYSTEM_HEADER   a file that replaces the >>system section, as a string
 
    ----------------------------------------------------------------------------------
@@ -91,6 +91,8 @@
    once. Only one that would block waits for the poller. Where a stream's last read did not
    fill the buffer, nothing more was there: the next read goes to the poller without a call
    that could only fail (no such guess where the peer's end or urgent data is announced).
+   Over io_uring, what is sent is not tried: the kernel gets it with everything else of the
+   pass, and it completes in the next.
 
    TURNS. After 64 operations in a row that were done at once, the next one waits until
    timers, posted work and other sockets had their turn: a peer that never stops sending
@@ -117,6 +119,9 @@
    CLOSING cancels what waits: each operation completes exactly once. What the kernel still
    reports about a closed descriptor reaches nobody, whoever has its number or the socket's
    memory by then.
+
+   NETSTREAM. Bytes and lines: two buffers before a socket, so that most reads and writes
+   are done without it. For protocols of lines or of small pieces; see >>netstream.
 
    PRESSURE. Nothing a peer does makes memory grow. A listener that finds no descriptors
    free waits until some are (it looks ten times a second, and when this loop closes a
@@ -157,8 +162,10 @@
    ----------------------------------------------------------------------------------
    - 256 bytes for a socket (144 where pointers have 32 bits). A request of the pool: about
      300.
+   - 392 bytes for a netstream, and its two buffers.
    - One operation moves at most INT_MAX bytes.
    - A file that send_file reads is read by the loop's thread.
+   - The system tells a reset once: where a send fails with it, a receive may end with 0.
    - Names are looked up by getaddrinfo, which cannot be interrupted: a canceled lookup
      completes at once, its thread is busy for as long as it takes.
    - No Windows. kqueue was compiled, not run.
@@ -339,7 +346,8 @@ typedef struct vts_socket_loop_statistics {
     size_t sockets;        /* open                                                    */
     size_t requests;       /* out of the pool                                         */
     uint64_t events;       /* that the poller reported                                */
-    uint64_t backoffs;     /* accepts and connects that found nothing free            */
+    uint64_t backoffs;     /* accepts, connects and datagrams that have to look again
+                              after a pause                                           */
 } vts_socket_loop_statistics;
 
 /* A loop that also waits for sockets. Not to be copied. loop is public: run it, post to
@@ -478,7 +486,8 @@ VTS_API vts_valuetask vts_socket_recv_msg(vts_socket *socket, vts_message *messa
                                           unsigned flags, const vts_socket_limit *limit);
 
 /* At least one byte: how many. send_all: all of them, or an error after some. Never raises
-   SIGPIPE: -EPIPE. send_to: to that address. */
+   SIGPIPE: -EPIPE. send_to: to that address; a Unix-domain receiver that is full tells only
+   who is connected to it, others look again after a tenth of a second (or an event). */
 VTS_API vts_valuetask vts_socket_send(vts_socket *socket, const void *buffer, size_t size,
                                       unsigned flags, const vts_socket_limit *limit);
 VTS_API vts_valuetask vts_socket_send_all(vts_socket *socket, const void *buffer,
@@ -545,7 +554,7 @@ VTS_API vts_valuetask vts_resolve(vts_socket_loop *loop, vts_threadpool *threads
 // ERRORS. A failure of the network stays: what was received before can still be read,
 // then every operation of the direction fails alike. So does the end. Canceled ones, and
 // VTS_E_... of vts.h, leave the stream as it was. VTS_E_THREAD where somebody else runs
-// the loop.
+// the loop, if that is found out.
 
 /* What an operation of a netstream is about. */
 typedef struct vts__transfer {
@@ -698,12 +707,24 @@ VTS_API size_t vts_netstream_unflushed(const vts_netstream *stream);
 #define VTS__SOCKET_LINUX 0
 #endif
 
+#ifndef VTS__SOCKET_KQUEUE
 #if defined __APPLE__ || defined __FreeBSD__ || defined __NetBSD__ ||                  \
     defined __OpenBSD__ || defined __DragonFly__
 #define VTS__SOCKET_KQUEUE 1
-#include <sys/event.h>
 #else
 #define VTS__SOCKET_KQUEUE 0
+#endif
+#endif
+
+#if VTS__SOCKET_KQUEUE
+#include <sys/event.h>
+#endif
+
+#if defined VTS_SOCKET_URING && VTS__SOCKET_LINUX
+#define VTS__SOCKET_URING 1
+#include <liburing.h>
+#else
+#define VTS__SOCKET_URING 0
 #endif
 
 #define VTS__SOCKET_PIECES 1024u           /* IOV_MAX where it is smallest             */
@@ -1023,6 +1044,34 @@ static int vts__sys_sendfile(int socket, int file, uint64_t offset, size_t count
 
 #endif
 
+#if VTS__SOCKET_KQUEUE
+
+static int vts__sys_kqueue(void) { VTS__SYS(int, kqueue()); }
+
+static int vts__sys_kevent_change(int queue, const struct kevent *changes, int count)
+{
+    VTS__SYS(int, kevent(queue, changes, count, NULL, 0, NULL));
+}
+
+/* As epoll_wait. */
+static int vts__sys_kevent_wait(int queue, struct kevent *events, int count,
+                                vts_time nanoseconds)
+{
+    struct timespec timeout;
+    int found;
+
+    if (nanoseconds > VTS_SECONDS(3600) && nanoseconds != VTS_NEVER) {
+        nanoseconds = VTS_SECONDS(3600);
+    }
+    timeout.tv_sec = (time_t)(nanoseconds / VTS_SECONDS(1));
+    timeout.tv_nsec = (long)(nanoseconds % VTS_SECONDS(1));
+    found = kevent(queue, NULL, 0, events, count,
+                   nanoseconds != VTS_NEVER ? &timeout : NULL);
+    return found < 0 ? -errno : found;
+}
+
+#endif
+
 #endif /* VTS_SOCKET_SYSTEM_HEADER */
 
 // ----------------------------------------------------------------------------------
@@ -1199,8 +1248,8 @@ VTS_API int vts_address_parse(vts_address *address, const char *text)
     return error;
 }
 
-/* What snprintf returns, never negative. */
-static size_t vts__printed(int length) { return length > 0 ? (size_t)length : 0; }
+/* What snprintf returns: of plain texts it does not fail. */
+static size_t vts__printed(int length) { return (size_t)length; }
 
 static size_t vts__format_ipv6(const vts_address *address, char *text, size_t size)
 {
@@ -1278,7 +1327,7 @@ static int vts__system_family(vts_socket_family family)
 #define VTS__IS_STREAM 1u
 #define VTS__IS_DATAGRAM 2u
 #define VTS__HINTS 4u    /* less than was asked for means that there is no more          */
-#define VTS__ATTACHED 8u /* the poller knows it                                          */
+#define VTS__ATTACHED 8u /* the poller knows it, for both directions and for good        */
 #define VTS__PAUSED 16u  /* in its loop's list                                           */
 
 enum {
@@ -1403,29 +1452,45 @@ static int vts__try_recv_vector(vts_socket *socket, vts__io *io)
     return moved >= 0 && (message.msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : moved;
 }
 
+/* For a receive; what it found is told by message_received. */
+static void vts__message_receives(struct msghdr *message, const vts_message *to)
+{
+    vts__message(message, to->buffers, to->count);
+    message->msg_name = to->address != NULL ? to->address->as.bytes : NULL;
+    message->msg_namelen = to->address != NULL ? sizeof to->address->as : 0;
+    message->msg_control = to->control;
+    message->msg_controllen = (VTS__CONTROLLEN)to->control_size;
+}
+
+static void vts__message_received(vts_message *to, const struct msghdr *message)
+{
+    if (to->address != NULL) to->address->size = (uint32_t)message->msg_namelen;
+    to->control_size = (size_t)message->msg_controllen;
+    to->truncated = (message->msg_flags & MSG_TRUNC) != 0;
+    to->control_truncated = (message->msg_flags & MSG_CTRUNC) != 0;
+}
+
 static int vts__try_recv_msg(vts_socket *socket, vts__io *io)
 {
     vts_message *to = (vts_message *)io->buffer;
     struct msghdr message;
     int moved;
 
-    vts__message(&message, to->buffers, to->count);
-    message.msg_name = to->address != NULL ? to->address->as.bytes : NULL;
-    message.msg_namelen = to->address != NULL ? sizeof to->address->as : 0;
-    message.msg_control = to->control;
-    message.msg_controllen = (VTS__CONTROLLEN)to->control_size;
+    vts__message_receives(&message, to);
     moved = vts__sys_recvmsg(socket->descriptor, &message,
                              vts__message_flags(io->flags) | VTS__MSG_CMSG_CLOEXEC);
-    if (moved < 0) return moved;
-    if (to->address != NULL) to->address->size = (uint32_t)message.msg_namelen;
-    to->control_size = (size_t)message.msg_controllen;
-    to->truncated = (message.msg_flags & MSG_TRUNC) != 0;
-    to->control_truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+    if (moved >= 0) vts__message_received(to, &message);
     return moved;
 }
 
-/* No descriptor or memory: the connection waits in the kernel's queue. One that is gone
-   already, or an error of the network behind it, is none of the listener's: the next. */
+/* No descriptor or memory: the connection waits in the kernel's queue. */
+static int vts__accepted(int descriptor)
+{
+    return descriptor < 0 && vts__is_shortage(-descriptor) ? VTS__LATER : descriptor;
+}
+
+/* One that is gone already, or an error of the network behind it, is none of the
+   listener's: the next. */
 static int vts__try_accept(vts_socket *socket, vts__io *io)
 {
     vts_address *from = (vts_address *)io->more;
@@ -1438,7 +1503,7 @@ static int vts__try_accept(vts_socket *socket, vts__io *io)
                                      from != NULL ? &length : NULL);
         if (descriptor >= 0 && from != NULL) from->size = (uint32_t)length;
     } while (descriptor < 0 && vts__is_passing(-descriptor));
-    return vts__is_shortage(-descriptor) ? VTS__LATER : descriptor;
+    return vts__accepted(descriptor);
 }
 
 /* Drops what still comes. */
@@ -1497,11 +1562,20 @@ static int vts__try_send_all(vts_socket *socket, vts__io *io)
     return io->done < io->length ? VTS__AGAIN : (int)io->done;
 }
 
+/* A Unix-domain receiver that is full does not tell those who are not connected to it when
+   it has room again. */
+static int vts__sent_to(const vts_socket *socket, const vts_address *to, int moved)
+{
+    bool untold = socket->family == VTS_UNIX && to != NULL;
+    return moved == -EAGAIN && untold ? VTS__LATER : moved;
+}
+
 static int vts__try_send_to(vts_socket *socket, vts__io *io)
 {
     const vts_address *to = (const vts_address *)io->more;
-    return vts__sys_sendto(socket->descriptor, io->buffer, io->length,
-                           vts__send_flags(io->flags), to->as.bytes, to->size);
+    int moved = vts__sys_sendto(socket->descriptor, io->buffer, io->length,
+                                vts__send_flags(io->flags), to->as.bytes, to->size);
+    return vts__sent_to(socket, to, moved);
 }
 
 static int vts__try_send_vector(vts_socket *socket, vts__io *io)
@@ -1512,17 +1586,24 @@ static int vts__try_send_vector(vts_socket *socket, vts__io *io)
     return vts__sys_sendmsg(socket->descriptor, &message, vts__send_flags(io->flags));
 }
 
+static void vts__message_sends(struct msghdr *message, const vts_message *from)
+{
+    vts__message(message, from->buffers, from->count);
+    message->msg_name = from->address != NULL ? from->address->as.bytes : NULL;
+    message->msg_namelen = from->address != NULL ? from->address->size : 0;
+    message->msg_control = from->control;
+    message->msg_controllen = (VTS__CONTROLLEN)from->control_size;
+}
+
 static int vts__try_send_msg(vts_socket *socket, vts__io *io)
 {
     const vts_message *from = (const vts_message *)io->buffer;
     struct msghdr message;
+    int moved;
 
-    vts__message(&message, from->buffers, from->count);
-    message.msg_name = from->address != NULL ? from->address->as.bytes : NULL;
-    message.msg_namelen = from->address != NULL ? from->address->size : 0;
-    message.msg_control = from->control;
-    message.msg_controllen = (VTS__CONTROLLEN)from->control_size;
-    return vts__sys_sendmsg(socket->descriptor, &message, vts__send_flags(io->flags));
+    vts__message_sends(&message, from);
+    moved = vts__sys_sendmsg(socket->descriptor, &message, vts__send_flags(io->flags));
+    return vts__sent_to(socket, from->address, moved);
 }
 
 static int vts__try_send_file(vts_socket *socket, vts__io *io)
@@ -1600,12 +1681,14 @@ typedef struct vts__poller {
     void (*park)(void *user, vts_time deadline); /* as vts_loop_desc has them          */
     void (*wake)(void *user);
     int (*dispatch)(void *user);
-    /* The oldest operation of the direction waits from now on. 0, or a negative errno. */
+    /* The oldest operation of the direction waits from now on. 0, or a negative errno.
+       While it is BUSY nobody else tries it. */
     int (*arm)(vts_socket *socket, unsigned direction);
-    /* An operation that the poller itself carries out is to end early: true, and it will
-       be finished later. NULL: none does. */
-    bool (*cancel)(vts_socket *socket, vts__operation *operation);
-    /* The socket is about to be closed: nothing more is to be heard of it. */
+    /* A BUSY operation is to end early: it is finished later. NULL: there are none, else
+       what is sent is the poller's without a try. */
+    void (*cancel)(vts_socket *socket, vts__operation *operation);
+    /* The socket is about to be closed: nothing more is to be heard of it, and nothing is
+       BUSY when this returns. What came to something before is FINISHED. */
     void (*detach)(vts_socket *socket);
 } vts__poller;
 
@@ -1614,8 +1697,9 @@ typedef struct vts__poller {
 #define VTS__WAITS 2u    /* it is in its ring                                            */
 #define VTS__LIMITED 4u  /* a timer, or a registration, may end it                       */
 #define VTS__FINISHED 8u /* result is known; who asked of it last completes it           */
-#define VTS__CANCELS 16u /* result is why it is canceled                                 */
-#define VTS__BUSY 32u    /* the poller carries it out                                    */
+#define VTS__CANCELS 16u /* is to be, or was, canceled; FINISHED: result is why          */
+#define VTS__BUSY 32u    /* the poller carries it out, and result is the poller's        */
+#define VTS__LATE 64u    /* with CANCELS while BUSY: its deadline is why                 */
 
 static VTS__INLINE bool vts__waits(int result)
 {
@@ -1687,7 +1771,8 @@ static void vts__operation_finish(vts__operation *operation, int result, bool ca
     }
 }
 
-/* Completes all of a ring that is nobody's any more as canceled. */
+/* Completes all of a ring that is nobody's any more: as canceled, but for what the poller
+   had done before. */
 static void vts__waiters_cancel(vts__operation *last)
 {
     vts__operation *next = last != NULL ? last->next : NULL;
@@ -1696,7 +1781,11 @@ static void vts__waiters_cancel(vts__operation *last)
         vts__operation *operation = next;
         next = operation != last ? operation->next : NULL;
         operation->io.state &= (uint8_t)~VTS__WAITS;
-        vts__operation_finish(operation, -ECANCELED, true);
+        if ((operation->io.state & VTS__FINISHED) != 0) {
+            vts__operation_finish(operation, operation->io.result, false);
+        } else {
+            vts__operation_finish(operation, -ECANCELED, true);
+        }
     }
 }
 
@@ -1752,7 +1841,22 @@ static VTS__INLINE bool vts__is_urgent(const vts__io *io)
 static VTS__INLINE bool vts__begins_anyway(const vts__io *io)
 {
     if (io->kind == VTS__SHUTDOWN) return true;
-    return (io->kind == VTS__DISCONNECT || io->kind == VTS__CONNECT) && io->done == 0;
+    return io->kind == VTS__DISCONNECT || io->kind == VTS__CONNECT;
+}
+
+/* What an operation is about, if it can be about that. */
+static VTS__INLINE bool vts__io_of(vts__io *io, uint8_t kind, const void *buffer,
+                                   size_t size, unsigned flags, const void *more)
+{
+    io->buffer = (void *)(uintptr_t)buffer;
+    io->more = (void *)(uintptr_t)more;
+    io->length = (uint32_t)size;
+    io->done = 0;
+    io->flags = (uint16_t)flags;
+    io->kind = kind;
+    io->state = 0;
+    io->result = 0;
+    return size <= INT_MAX && (buffer != NULL || size == 0);
 }
 
 /* One attempt, if there is any sense in it. */
@@ -1760,6 +1864,14 @@ static VTS__INLINE int vts__attempt(vts_socket *socket, unsigned direction, vts_
 {
     if (!socket->ready[direction] && !vts__begins_anyway(io)) return VTS__AGAIN;
     return vts__try(socket, io);
+}
+
+/* Of a datagram's receiver, when what makes it full came from this socket: before the
+   pause ends. Where readiness is no edge, it would only be told again and again. */
+static bool vts__edge_may_come(const vts_socket *socket)
+{
+    return (socket->traits & VTS__IS_DATAGRAM) != 0 &&
+           socket->loop->poller->which == VTS_POLLER_EPOLL;
 }
 
 /* The oldest operation could not be done. 0, or a negative errno. */
@@ -1772,47 +1884,94 @@ static int vts__socket_wait(vts_socket *socket, unsigned direction, int why)
     if (why == VTS__LATER) {
         socket->loop->backoffs++;
         vts__pause(socket, vts_after(VTS__SOCKET_PAUSE));
-        return 0;
+        return vts__edge_may_come(socket) ? socket->loop->poller->arm(socket, direction) : 0;
     }
     socket->ready[direction] = false;
     return socket->loop->poller->arm(socket, direction);
 }
 
-/* Does what can be done of a direction, in order. Each continuation may close the socket
-   and free it: then it is not the loop's current one any more. */
-static void vts__serve(vts_socket *socket, unsigned direction)
+/* What has come of the oldest; whether others wait behind it. A continuation may close the
+   socket and free it: then it is not the loop's current one any more. What a continuation
+   starts with nothing before it was tried when it was started. */
+static bool vts__served(vts_socket *socket, unsigned direction, vts__operation *oldest,
+                        int result)
 {
     const vts_socket_loop *loop = socket->loop;
+    bool others;
 
-    while (socket->last[direction] != NULL) {
-        vts__operation *oldest = socket->last[direction]->next;
-        int result = vts__attempt(socket, direction, &oldest->io);
-        if (vts__waits(result)) {
-            result = vts__socket_wait(socket, direction, result);
-            if (result == 0) return;
-        }
-        vts__waiters_remove(socket, direction, oldest);
-        vts__operation_finish(oldest, result, false);
-        if (loop->current != socket) return;
+    if (vts__waits(result)) {
+        result = vts__socket_wait(socket, direction, result);
+        if (result == 0) return false;
+    }
+    vts__waiters_remove(socket, direction, oldest);
+    others = socket->last[direction] != NULL;
+    vts__operation_finish(oldest, result, false);
+    return others && loop->current == socket;
+}
+
+/* Does what can be done of a direction in which something waits, in order. */
+static VTS__NOINLINE void vts__serve(vts_socket *socket, unsigned direction)
+{
+    vts__operation *oldest;
+
+    do {
+        oldest = socket->last[direction]->next;
+        if ((oldest->io.state & VTS__BUSY) != 0) return;
+    } while (vts__served(socket, direction, oldest,
+                         vts__attempt(socket, direction, &oldest->io)));
+}
+
+/* The same of a plain receive that waits alone, without what others need. */
+static void vts__serve_receive(vts_socket *socket, vts__operation *own)
+{
+    vts__io *io = &own->io;
+    int moved = vts__sys_recv(socket->descriptor, io->buffer, io->length,
+                              vts__datagram_flags(socket));
+
+    if (moved < 0 || (uint32_t)moved > io->length) {
+        vts__served(socket, VTS__RECEIVES, own, vts__received(io, moved));
+        return;
+    }
+    vts__hint(socket, VTS__RECEIVES, moved, io->length);
+    socket->last[VTS__RECEIVES] = NULL;
+    io->state = 0;
+    vts_source_set_result(&own->source, vts_source_version(&own->source), moved);
+}
+
+static VTS__INLINE void vts__serve_receives(vts_socket *socket)
+{
+    vts__operation *last = socket->last[VTS__RECEIVES];
+
+    socket->ready[VTS__RECEIVES] = true;
+    if (last == NULL) return;
+    if (last->next == last && last->io.state == VTS__WAITS && last->io.kind == VTS__RECV &&
+        last->io.flags == 0) {
+        vts__serve_receive(socket, last);
+    } else {
+        vts__serve(socket, VTS__RECEIVES);
     }
 }
 
-/* A poller's event: the socket is the loop's current one for as long as it lives. */
+/* The socket is the loop's current one for as long as it lives. */
+static void vts__socket_look(vts_socket_loop *loop, vts_socket *socket, bool receives,
+                             bool sends)
+{
+    loop->turns = VTS__SOCKET_TURNS;
+    loop->current = socket;
+    if (receives) vts__serve_receives(socket);
+    if (sends && loop->current == socket) {
+        socket->ready[VTS__SENDS] = true;
+        if (socket->last[VTS__SENDS] != NULL) vts__serve(socket, VTS__SENDS);
+    }
+    loop->current = NULL;
+}
+
+/* A poller's event. */
 static void vts__socket_event(vts_socket_loop *loop, vts_socket *socket, bool receives,
                               bool sends)
 {
     loop->events++;
-    loop->turns = VTS__SOCKET_TURNS;
-    loop->current = socket;
-    if (receives) {
-        socket->ready[VTS__RECEIVES] = true;
-        vts__serve(socket, VTS__RECEIVES);
-    }
-    if (sends && loop->current == socket) {
-        socket->ready[VTS__SENDS] = true;
-        vts__serve(socket, VTS__SENDS);
-    }
-    loop->current = NULL;
+    vts__socket_look(loop, socket, receives, sends);
 }
 
 /* Looks again for each that waited, once. */
@@ -1826,7 +1985,7 @@ static void vts__pause_ends(void *arg)
     for (; count > 0 && loop->paused != NULL; count--) {
         vts_socket *first = loop->paused->paused;
         vts__unpause(first);
-        vts__socket_event(loop, first, true, true);
+        vts__socket_look(loop, first, true, true);
     }
 }
 
@@ -1871,19 +2030,14 @@ static VTS__INLINE vts_valuetask vts__operation_task(vts__operation *operation)
 #define VTS__ASK_START 1u
 #define VTS__ASK_CANCEL 2u
 
-/* From any thread: a cancellation's callback. */
-static void vts__request_ask(vts_socket_request *request, vts_word what)
-{
-    vts_word asked = vts__load_rlx(&request->asked);
-    vts_socket_loop *loop = request->loop;
-
-    while (!vts__cas_acq_rel(&request->asked, &asked, asked | what)) {}
-    if (asked == 0) vts_scheduler_post(&loop->loop.scheduler, &request->work);
-}
-
+/* A cancellation's callback: from any thread, once. */
 static void vts__request_is_canceled(void *arg)
 {
-    vts__request_ask((vts_socket_request *)arg, VTS__ASK_CANCEL);
+    vts_socket_request *request = (vts_socket_request *)arg;
+    vts_socket_loop *loop = request->loop;
+
+    if (vts__add_acq_rel(&request->asked, VTS__ASK_CANCEL) != 0) return;
+    vts_scheduler_post(&loop->loop.scheduler, &request->work);
 }
 
 /* Out of its ring. No event comes for what is the oldest then: it gets its turn here. */
@@ -1896,7 +2050,9 @@ static void vts__waiter_cancel(vts_socket *socket, vts__operation *operation, in
     vts__waiters_remove(socket, direction, operation);
     loop->current = socket;
     vts__operation_finish(operation, why, true);
-    if (oldest && loop->current == socket) vts__serve(socket, direction);
+    if (oldest && loop->current == socket && socket->last[direction] != NULL) {
+        vts__serve(socket, direction);
+    }
     loop->current = NULL;
 }
 
@@ -1907,9 +2063,10 @@ static void vts__request_cancel(vts_socket_request *request, int why)
     vts_socket *socket = request->socket;
 
     if ((operation->io.state & VTS__BUSY) != 0) {
-        operation->io.result = why;
-        operation->io.state |= VTS__CANCELS;
-        if (socket->loop->poller->cancel(socket, operation)) return;
+        if ((operation->io.state & VTS__CANCELS) != 0) return;
+        operation->io.state |= why == -ETIMEDOUT ? VTS__CANCELS | VTS__LATE : VTS__CANCELS;
+        socket->loop->poller->cancel(socket, operation);
+        return;
     }
     if ((operation->io.state & VTS__WAITS) != 0) vts__waiter_cancel(socket, operation, why);
     else vts__operation_finish(operation, why, true);
@@ -2044,12 +2201,28 @@ static VTS__NOINLINE vts_valuetask vts__request_waits(vts_socket *socket, const 
     return task;
 }
 
-/* What every operation goes through: at once, or to wait. */
-static VTS__INLINE vts_valuetask vts__operation_start(vts_socket *socket, vts__io *io,
-                                                      const vts_socket_limit *limit)
+/* What came of an attempt: it is done, or has failed, or waits, in the socket's own record
+   if that is free and there is no limit. */
+static VTS__INLINE vts_valuetask vts__operation_result(vts_socket *socket, const vts__io *io,
+                                                       const vts_socket_limit *limit,
+                                                       int result)
+{
+    vts__operation *own = NULL;
+
+    if (result >= 0) return vts_valuetask_from_result(result);
+    if (!vts__waits(result)) return vts_valuetask_from_error(result);
+    if (limit == NULL) own = vts__own_operation(socket, vts__direction(io));
+    if (own == NULL) return vts__request_waits(socket, io, limit, result);
+    own->io = *io;
+    vts__operation_waits(socket, own, result);
+    return vts__operation_task(own);
+}
+
+/* What every operation goes through that is not plain: at once, or to wait. */
+static VTS__NOINLINE vts_valuetask vts__operation_start(vts_socket *socket, vts__io *io,
+                                                        const vts_socket_limit *limit)
 {
     unsigned direction = vts__direction(io);
-    vts__operation *own;
     int result = VTS__AGAIN;
 
     if (socket == NULL) return vts_valuetask_from_error(VTS_E_ARGUMENT);
@@ -2062,14 +2235,70 @@ static VTS__INLINE vts_valuetask vts__operation_start(vts_socket *socket, vts__i
     }
     if (socket->last[direction] == NULL || vts__is_urgent(io)) {
         result = socket->loop->turns-- > 0 ? vts__attempt(socket, direction, io) : VTS__SOON;
-        if (result >= 0) return vts_valuetask_from_result(result);
-        if (!vts__waits(result)) return vts_valuetask_from_error(result);
     }
-    own = limit == NULL ? vts__own_operation(socket, direction) : NULL;
-    if (own == NULL) return vts__request_waits(socket, io, limit, result);
-    own->io = *io;
-    vts__operation_waits(socket, own, result);
-    return vts__operation_task(own);
+    return vts__operation_result(socket, io, limit, result);
+}
+
+/* On the loop's thread, open, without a limit or flags, some bytes, nothing before it. */
+static VTS__INLINE bool vts__is_plain(const vts_socket *socket, unsigned direction,
+                                      const void *buffer, size_t size, unsigned flags,
+                                      const vts_socket_limit *limit)
+{
+    return flags == 0 && limit == NULL && buffer != NULL && size - 1 < INT_MAX &&
+           socket != NULL && vts_socket_is_open(socket) &&
+           vts_loop_is_current(&socket->loop->loop) && socket->last[direction] == NULL;
+}
+
+/* A plain receive where there is nothing to receive, in the socket's own record; false if
+   that is in use, or the poller has to be told. */
+static VTS__INLINE bool vts__receive_waits(vts_socket *socket, void *buffer, size_t size,
+                                           vts_valuetask *task)
+{
+    vts__operation *own = &socket->first[VTS__RECEIVES];
+
+    if (socket->ready[VTS__RECEIVES] || (socket->traits & VTS__ATTACHED) == 0 ||
+        vts__own_operation(socket, VTS__RECEIVES) == NULL) {
+        return false;
+    }
+    own->io = (vts__io){.buffer = buffer,
+                        .length = (uint32_t)size,
+                        .kind = VTS__RECV,
+                        .state = VTS__WAITS};
+    own->next = own;
+    socket->last[VTS__RECEIVES] = own;
+    *task = vts__operation_task(own);
+    return true;
+}
+
+/* A plain send that did not take all, or failed. */
+static VTS__NOINLINE vts_valuetask vts__send_rest(vts_socket *socket, uint8_t kind,
+                                                  const void *buffer, size_t size,
+                                                  int moved)
+{
+    vts__io io;
+
+    vts__io_of(&io, kind, buffer, size, 0, NULL);
+    vts__hint(socket, VTS__SENDS, moved, io.length);
+    if (kind == VTS__SEND_ALL && moved >= 0) {
+        io.done = (uint32_t)moved;
+        moved = vts__attempt(socket, VTS__SENDS, &io);
+    }
+    return vts__operation_result(socket, &io, NULL, moved);
+}
+
+/* A plain send or send_all: false if it cannot be tried. */
+static VTS__INLINE bool vts__send_now(vts_socket *socket, uint8_t kind, const void *buffer,
+                                      size_t size, vts_valuetask *task)
+{
+    int moved;
+
+    if (!socket->ready[VTS__SENDS] || socket->loop->turns <= 0) return false;
+    socket->loop->turns--;
+    moved = vts__sys_send(socket->descriptor, buffer, size, VTS__MSG_NOSIGNAL);
+    *task = vts__likely(moved == (int)size)
+                ? vts_valuetask_from_result(moved)
+                : vts__send_rest(socket, kind, buffer, size, moved);
+    return true;
 }
 
 // ----------------------------------------------------------------------------------
@@ -2105,7 +2334,8 @@ static void vts__socket_opens(vts_socket *socket, vts_socket_loop *loop, int des
     socket->loop = loop;
     socket->paused = NULL;
     socket->descriptor = descriptor;
-    socket->ready[0] = socket->ready[1] = true;
+    socket->ready[VTS__RECEIVES] = true;
+    socket->ready[VTS__SENDS] = loop->poller->cancel == NULL;
     socket->traits = vts__traits_of(family, type);
     socket->family = (uint8_t)family;
     vts__add_acq_rel(&loop->sockets, 1);
@@ -2141,7 +2371,7 @@ VTS_API int vts_socket_adopt(vts_socket *socket, vts_socket_loop *loop, int desc
     vts_address address;
     socklen_t length = sizeof address.as;
     int error = vts__socket_may_open(socket, loop);
-    int type;
+    int type = 0;
 
     if (error != VTS_OK) return error;
     vts__address_clear(&address);
@@ -2165,23 +2395,23 @@ VTS_API int vts_socket_descriptor(const vts_socket *socket)
     return vts_socket_is_open(socket) ? socket->descriptor : -1;
 }
 
-/* Ends everything that waits. Nothing of the socket is touched after the last completion:
-   its continuation may free it. */
+/* Ends everything that waits. From the store on the owner may open it again; nothing of the
+   socket is touched after the last completion: its continuation may free it. */
 static void vts__socket_close(vts_socket *socket)
 {
     vts_socket_loop *loop = socket->loop;
     vts__operation *last[2];
 
+    loop->poller->detach(socket);
     for (unsigned direction = 0; direction < 2; direction++) {
         last[direction] = socket->last[direction];
         socket->last[direction] = NULL;
     }
-    loop->poller->detach(socket);
     vts__unpause(socket);
     if (loop->current == socket) loop->current = NULL;
-    vts__store_rel(&socket->opened, vts__load_rlx(&socket->opened) + 1);
     vts__sys_close(socket->descriptor);
     vts__add_acq_rel(&loop->sockets, (vts_word)0 - 1);
+    vts__store_rel(&socket->opened, vts__load_rlx(&socket->opened) + 1);
     vts__unpause_soon(loop);
     for (unsigned direction = 0; direction < 2; direction++) {
         vts__waiters_cancel(last[direction]);
@@ -2439,6 +2669,16 @@ static uint32_t *vts__polling_place(vts_socket_loop *loop, int descriptor)
     return &places[descriptor];
 }
 
+/* Urgent data only where they are asked for: nobody else would take them, and each poll
+   would tell of them. */
+static int vts__polling_events(const vts_socket *socket, unsigned direction)
+{
+    const vts__operation *last = socket->last[direction];
+
+    if (direction == VTS__SENDS) return POLLOUT;
+    return (last->next->io.flags & VTS_SOCKET_OOB) != 0 ? POLLIN | POLLPRI : POLLIN;
+}
+
 static int vts__polling_arm(vts_socket *socket, unsigned direction)
 {
     vts__polling *state = (vts__polling *)socket->loop->state;
@@ -2457,7 +2697,7 @@ static int vts__polling_arm(vts_socket *socket, unsigned direction)
     }
     item = &state->items[*place];
     item->fd = socket->descriptor;
-    item->events = (short)(item->events | (direction == VTS__SENDS ? POLLOUT : POLLIN));
+    item->events = (short)(item->events | vts__polling_events(socket, direction));
     return 0;
 }
 
@@ -2537,7 +2777,8 @@ static int vts__polling_dispatch(void *user)
         item->revents = 0;
         item->events = (short)((events & both) != 0 ? 0 : item->events & ~events);
         if (item->events == 0) item->fd = ~item->fd;
-        vts__socket_event(loop, state->sockets[i], (events & (both | POLLIN)) != 0,
+        vts__socket_event(loop, state->sockets[i],
+                          (events & (both | POLLIN | POLLPRI)) != 0,
                           (events & (both | POLLOUT)) != 0);
         count++;
     }
@@ -2549,8 +2790,773 @@ static const vts__poller vts__polling_poller = {
     vts__polling_park, vts__polling_wake, vts__polling_dispatch,
     vts__polling_arm,  NULL,              vts__polling_detach};
 
+#if VTS__SOCKET_URING
+
+// ---- io_uring ----
+// The oldest operation of each direction is the kernel's: BUSY from arm to its only
+// completion. What the kernel does not do as well as a try does, it only waits for. Each
+// has a place in a table, which its completion names: so another thread that runs the loop
+// can start all of it again, in a ring of its own.
+
+#ifndef VTS__URING_ENTRIES
+#define VTS__URING_ENTRIES 1024u /* handed over at a time; 16 times as many come back   */
+#endif
+#define VTS__URING_NEEDS (IORING_FEAT_EXT_ARG | IORING_FEAT_LINKED_FILE) /* Linux 5.19  */
+
+/* What a completion carries: a place, or one of these. */
+#define VTS__URING_NONE UINT32_MAX
+#define VTS__URING_NOBODY (VTS__URING_NONE - 1) /* of a cancellation                   */
+#define VTS__URING_WAKE (VTS__URING_NONE - 2)
+
+/* What recvmsg and sendmsg read and write until they are through. */
+typedef struct vts__uring_message {
+    struct msghdr header;
+    vts_buffer piece;
+    void *more; /* of the operation, whose own leads here meanwhile                   */
+    struct vts__uring_message *next;
+} vts__uring_message;
+
+/* While its operation is BUSY, and its result the number of the place. */
+typedef struct vts__uring_place {
+    vts__operation *operation; /* NULL: free                                          */
+    int32_t moved;             /* what came back, if it is in the list                */
+    uint32_t next;             /* in the list, or of the free ones                    */
+    bool polled;               /* the kernel only waits                               */
+    bool done;                 /* in the list                                         */
+    bool more;                 /* and there is something left to receive              */
+} vts__uring_place;
+
+/* A completion is served as it is found, except where another one is looked for: those
+   before it are taken to a list first. */
+typedef struct vts__uring {
+    struct io_uring ring;
+    vts__thread *owner; /* the only one that the kernel lets in; NULL: none yet        */
+    int wake;
+    bool awaits_wake;
+    uint32_t first, last; /* of the list                                              */
+    uint32_t free, count; /* of the places: the first free one, and all               */
+    vts__uring_place *places;
+    vts__uring_message *messages; /* not in use                                       */
+} vts__uring;
+
+static vts__uring *vts__uring_of(const vts_socket_loop *loop)
+{
+    return (vts__uring *)loop->state;
+}
+
+static void vts__uring_close(vts_socket_loop *loop)
+{
+    vts__uring *state = vts__uring_of(loop);
+    vts__uring_message *message;
+
+    io_uring_queue_exit(&state->ring);
+    if (state->wake >= 0) vts__sys_close(state->wake);
+    while ((message = state->messages) != NULL) {
+        state->messages = message->next;
+        vts__poller_free(loop, message, sizeof *message);
+    }
+    vts__poller_free(loop, state->places, state->count * sizeof *state->places);
+    vts__poller_free(loop, state, sizeof *state);
+    loop->state = NULL;
+}
+
+/* Completions wait for the thread that looks for them, where the kernel can do that (Linux
+   6.1): a ring that is not enabled yet has no thread. */
+static int vts__uring_setup(struct io_uring *ring)
+{
+    static const unsigned modes[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_COOP_TASKRUN};
+    struct io_uring_params params;
+    int error = -EINVAL;
+
+    for (size_t mode = 0; mode < 2 && error == -EINVAL; mode++) {
+        memset(&params, 0, sizeof params);
+        params.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
+                       IORING_SETUP_SUBMIT_ALL | modes[mode];
+        params.cq_entries = VTS__URING_ENTRIES * 16;
+        error = io_uring_queue_init_params(VTS__URING_ENTRIES, ring, &params);
+    }
+    if (error < 0) return error;
+    if ((ring->features & VTS__URING_NEEDS) == VTS__URING_NEEDS) return 0;
+    io_uring_queue_exit(ring);
+    return -ENOSYS;
+}
+
+static int vts__uring_open(vts_socket_loop *loop)
+{
+    vts__uring *state = (vts__uring *)vts__poller_memory(loop, sizeof *state);
+    int error;
+
+    if (state == NULL) return VTS_E_MEMORY;
+    loop->state = state;
+    state->first = VTS__URING_NONE;
+    error = vts__uring_setup(&state->ring);
+    if (error < 0) {
+        vts__poller_free(loop, state, sizeof *state);
+        loop->state = NULL;
+        return error;
+    }
+    state->wake = vts__sys_eventfd();
+    if (state->wake >= 0) return 0;
+    error = state->wake;
+    vts__uring_close(loop);
+    return error;
+}
+
+// ---- what is handed over ----
+
+/* What came back, to the list: the ring has room again. */
+static void vts__uring_take(vts__uring *state)
+{
+    struct io_uring_cqe *event;
+    unsigned head, count = 0;
+
+    io_uring_for_each_cqe (&state->ring, head, event) {
+        uint32_t at = (uint32_t)event->user_data;
+        count++;
+        if (at == VTS__URING_WAKE) {
+            state->awaits_wake = (event->flags & IORING_CQE_F_MORE) != 0;
+        }
+        if (at >= state->count) continue;
+        state->places[at].moved = event->res;
+        state->places[at].more = (event->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+        state->places[at].done = true;
+        state->places[at].next = VTS__URING_NONE;
+        if (state->first == VTS__URING_NONE) state->first = at;
+        else state->places[state->last].next = at;
+        state->last = at;
+    }
+    io_uring_cq_advance(&state->ring, count);
+}
+
+/* A free entry. Where there is none the kernel takes what is there, and what that
+   completes is taken from it; without memory it does so later. */
+static struct io_uring_sqe *vts__uring_entry(vts__uring *state)
+{
+    struct io_uring_sqe *entry;
+
+    while ((entry = io_uring_get_sqe(&state->ring)) == NULL) {
+        if (io_uring_submit(&state->ring) < 0) vts__sys_poll(NULL, 0, 1);
+        vts__uring_take(state);
+    }
+    return entry;
+}
+
+static bool vts__uring_make_room(vts_socket_loop *loop)
+{
+    vts__uring *state = vts__uring_of(loop);
+    uint32_t old = state->count, count = old != 0 ? old * 2 : 64;
+    vts__uring_place *places;
+
+    if (state->free < old) return true;
+    places = (vts__uring_place *)vts__poller_grow(loop, state->places, old * sizeof *places,
+                                                  count * sizeof *places);
+    if (places == NULL) return false;
+    for (uint32_t i = old; i < count; i++) places[i].next = i + 1;
+    state->places = places;
+    state->count = count;
+    return true;
+}
+
+static void vts__uring_message_begins(vts__uring_message *message, const vts__io *io)
+{
+    struct msghdr *header = &message->header;
+    vts_address *address = (vts_address *)io->more;
+
+    switch (io->kind) {
+    case VTS__RECV_MSG:
+        vts__message_receives(header, (const vts_message *)io->buffer);
+        return;
+    case VTS__SEND_MSG:
+        vts__message_sends(header, (const vts_message *)io->buffer);
+        return;
+    case VTS__RECV_VECTOR:
+    case VTS__SEND_VECTOR:
+        vts__message(header, (const vts_buffer *)io->buffer, io->length);
+        return;
+    default:
+        message->piece.data = io->buffer;
+        message->piece.size = io->length;
+        vts__message(header, &message->piece, 1);
+        header->msg_name = address->as.bytes;
+        header->msg_namelen = io->kind == VTS__SEND_TO ? address->size : sizeof address->as;
+    }
+}
+
+static int vts__uring_message_moved(const vts__io *io, const struct msghdr *header, int moved)
+{
+    switch (io->kind) {
+    case VTS__RECV_FROM:
+        ((vts_address *)io->more)->size = (uint32_t)header->msg_namelen;
+        return vts__received(io, moved);
+    case VTS__RECV_VECTOR: return (header->msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : moved;
+    case VTS__RECV_MSG: vts__message_received((vts_message *)io->buffer, header); return moved;
+    default: return moved;
+    }
+}
+
+/* What recvmsg or sendmsg of this operation needs; false: no memory. */
+static bool vts__uring_make_message(vts_socket_loop *loop, vts__io *io)
+{
+    vts__uring *state = vts__uring_of(loop);
+    vts__uring_message *message = state->messages;
+
+    if (message != NULL) state->messages = message->next;
+    else message = (vts__uring_message *)vts__poller_memory(loop, sizeof *message);
+    if (message == NULL) return false;
+    vts__uring_message_begins(message, io);
+    message->more = io->more;
+    io->more = message;
+    return true;
+}
+
+static int vts__uring_message_ends(vts__uring *state, vts__io *io, int moved)
+{
+    vts__uring_message *message = (vts__uring_message *)io->more;
+
+    io->more = message->more;
+    message->next = state->messages;
+    state->messages = message;
+    return moved >= 0 ? vts__uring_message_moved(io, &message->header, moved) : moved;
+}
+
+static bool vts__uring_is_message(const vts__io *io)
+{
+    return (io->kind >= VTS__RECV_FROM && io->kind <= VTS__RECV_MSG) ||
+           (io->kind >= VTS__SEND_TO && io->kind <= VTS__SEND_MSG);
+}
+
+/* Does the kernel more than wait for it? Not where a try knows better what EAGAIN means. */
+static bool vts__uring_does(const vts_socket *socket, const vts__io *io)
+{
+    if ((io->flags & VTS_SOCKET_OOB) != 0) return false;
+    if (io->kind >= VTS__SEND_TO && socket->family == VTS_UNIX) return false;
+    return io->kind == VTS__RECV || io->kind == VTS__ACCEPT || io->kind == VTS__SEND ||
+           io->kind == VTS__SEND_ALL || vts__uring_is_message(io);
+}
+
+static void vts__uring_prepare_accept(struct io_uring_sqe *entry, int descriptor,
+                                      vts_address *from)
+{
+    const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+    if (from == NULL) {
+        io_uring_prep_accept(entry, descriptor, NULL, NULL, flags);
+        return;
+    }
+    from->size = sizeof from->as;
+    io_uring_prep_accept(entry, descriptor, (struct sockaddr *)(void *)from->as.bytes,
+                         (socklen_t *)&from->size, flags);
+}
+
+static void vts__uring_prepare_poll(struct io_uring_sqe *entry, int descriptor,
+                                    const vts__io *io)
+{
+    unsigned events = vts__direction(io) == VTS__SENDS ? POLLOUT : POLLIN;
+
+    if (events == POLLIN && (io->flags & VTS_SOCKET_OOB) != 0) events = POLLPRI;
+    io_uring_prep_poll_add(entry, descriptor, events);
+}
+
+static int vts__uring_flags(const vts_socket *socket, const vts__io *io)
+{
+    int flags = vts__message_flags(io->flags);
+
+    if (vts__direction(io) == VTS__SENDS) return vts__send_flags(io->flags);
+    if (io->kind == VTS__RECV_VECTOR) return flags;
+    if (io->kind == VTS__RECV_MSG) return flags | VTS__MSG_CMSG_CLOEXEC;
+    return flags | vts__datagram_flags(socket);
+}
+
+/* A receive finds nothing at once: the try before did not either. */
+static void vts__uring_prepare_move(struct io_uring_sqe *entry, const vts_socket *socket,
+                                    const vts__io *io)
+{
+    bool receives = vts__direction(io) == VTS__RECEIVES;
+
+    if (vts__uring_is_message(io)) {
+        vts__uring_message *message = (vts__uring_message *)io->more;
+        io_uring_prep_rw(receives ? IORING_OP_RECVMSG : IORING_OP_SENDMSG, entry,
+                         socket->descriptor, &message->header, 1, 0);
+    } else {
+        io_uring_prep_rw(receives ? IORING_OP_RECV : IORING_OP_SEND, entry,
+                         socket->descriptor, (char *)io->buffer + io->done,
+                         io->length - io->done, 0);
+    }
+    entry->msg_flags = (unsigned)vts__uring_flags(socket, io);
+    if (receives) entry->ioprio = IORING_RECVSEND_POLL_FIRST;
+}
+
+static vts_socket *vts__uring_socket(vts__operation *operation)
+{
+    if ((operation->io.state & VTS__POOLED) != 0) {
+        return vts__request_of(operation)->socket;
+    }
+    operation -= vts__direction(&operation->io);
+    return vts__container_of(operation, vts_socket, first);
+}
+
+/* One that is to be canceled fails: where this is another ring, there is nothing to cancel
+   any more. */
+static void vts__uring_prepare(vts__uring *state, uint32_t at)
+{
+    struct io_uring_sqe *entry = vts__uring_entry(state);
+    const vts__uring_place *place = &state->places[at];
+    const vts__io *io = &place->operation->io;
+    const vts_socket *socket = vts__uring_socket(place->operation);
+
+    if ((io->state & VTS__CANCELS) != 0) {
+        io_uring_prep_poll_add(entry, -1, POLLIN);
+    } else if (place->polled) {
+        vts__uring_prepare_poll(entry, socket->descriptor, io);
+    } else if (io->kind == VTS__ACCEPT) {
+        vts__uring_prepare_accept(entry, socket->descriptor, (vts_address *)io->more);
+    } else {
+        vts__uring_prepare_move(entry, socket, io);
+    }
+    io_uring_sqe_set_data64(entry, at);
+}
+
+// ---- whose ring it is ----
+
+static void vts__uring_enable(vts__uring *state)
+{
+    syscall(SYS_io_uring_register, state->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+            0);
+    state->owner = &vts__self;
+}
+
+/* With the ring of another thread, its operations are given back undone: they start again,
+   in one of this thread. */
+static int vts__uring_take_over(vts__uring *state)
+{
+    struct io_uring ring;
+    int error = vts__uring_setup(&ring);
+
+    if (error < 0) return error;
+    vts__uring_take(state);
+    io_uring_queue_exit(&state->ring);
+    state->ring = ring;
+    state->awaits_wake = false;
+    vts__uring_enable(state);
+    for (uint32_t at = 0; at < state->count; at++) {
+        if (state->places[at].operation == NULL || state->places[at].done) continue;
+        vts__uring_prepare(state, at);
+    }
+    return 0;
+}
+
+static VTS__INLINE int vts__uring_own(vts__uring *state)
+{
+    if (state->owner == &vts__self) return 0;
+    if (state->owner != NULL) return vts__uring_take_over(state);
+    vts__uring_enable(state);
+    return 0;
+}
+
+// ---- what the core asks for ----
+
+/* The oldest operation; polled: only waited for. */
+static int vts__uring_start(vts_socket *socket, unsigned direction, bool polled)
+{
+    vts__operation *oldest = socket->last[direction]->next;
+    vts__uring *state = vts__uring_of(socket->loop);
+    vts__io *io = &oldest->io;
+    vts__uring_place *place;
+    int error = vts__uring_own(state);
+
+    if (error < 0) return error;
+    if (!vts__uring_make_room(socket->loop)) return -ENOMEM;
+    if (!polled && vts__uring_is_message(io)) {
+        polled = !vts__uring_make_message(socket->loop, io);
+    }
+    io->result = (int32_t)state->free;
+    io->state |= VTS__BUSY;
+    place = &state->places[state->free];
+    state->free = place->next;
+    place->operation = oldest;
+    place->polled = polled;
+    place->done = false;
+    vts__uring_prepare(state, (uint32_t)io->result);
+    return 0;
+}
+
+static int vts__uring_arm(vts_socket *socket, unsigned direction)
+{
+    const vts__io *io = &socket->last[direction]->next->io;
+    return vts__uring_start(socket, direction, !vts__uring_does(socket, io));
+}
+
+/* As canceled, when the kernel has given it back and nothing came of it. */
+static void vts__uring_cancel(vts_socket *socket, vts__operation *operation)
+{
+    vts__uring *state = vts__uring_of(socket->loop);
+    struct io_uring_sqe *entry;
+
+    if (state->owner != &vts__self) return; /* see prepare */
+    entry = vts__uring_entry(state);
+    io_uring_prep_cancel64(entry, (uint32_t)operation->io.result, 0);
+    io_uring_sqe_set_data64(entry, VTS__URING_NOBODY);
+    io_uring_sqe_set_flags(entry, IOSQE_CQE_SKIP_SUCCESS);
+}
+
+// ---- what comes back ----
+
+static int vts__uring_accepted(const vts__io *io, int moved)
+{
+    vts_address *from = (vts_address *)io->more;
+
+    if (moved < 0 && from != NULL) from->size = 0;
+    if (moved < 0 && vts__is_passing(-moved)) return VTS__AGAIN;
+    return vts__accepted(moved);
+}
+
+/* Of what the kernel did: as from a try. */
+static int vts__uring_result(vts__uring *state, vts__io *io, int moved)
+{
+    if (vts__uring_is_message(io)) return vts__uring_message_ends(state, io, moved);
+    if (io->kind == VTS__ACCEPT) return vts__uring_accepted(io, moved);
+    if (moved < 0) return moved;
+    if (io->kind == VTS__RECV) return vts__received(io, moved);
+    if (io->kind != VTS__SEND_ALL) return moved;
+    io->done += (uint32_t)moved;
+    return io->done < io->length ? VTS__AGAIN : (int)io->done;
+}
+
+static void vts__uring_leave(vts__uring *state, uint32_t at)
+{
+    state->places[at].next = state->free;
+    state->free = at;
+}
+
+/* How an operation ended that is not BUSY any more: not at all, if it waits on. *canceled:
+   it was to end, and did nothing before it did. */
+static int vts__uring_ends(vts_socket_loop *loop, vts__operation *operation, bool *canceled)
+{
+    vts__uring *state = vts__uring_of(loop);
+    uint32_t at = (uint32_t)operation->io.result;
+    vts__uring_place *place = &state->places[at];
+    vts__io *io = &operation->io;
+    int moved = place->moved, result = moved < 0 ? moved : VTS__AGAIN;
+
+    if (!place->polled) result = vts__uring_result(state, io, moved);
+    if (result == -ECANCELED || result == -EINTR) result = VTS__AGAIN;
+    *canceled = result < 0 && (io->state & VTS__CANCELS) != 0;
+    if (*canceled) result = (io->state & VTS__LATE) != 0 ? -ETIMEDOUT : -ECANCELED;
+    io->state &= (uint8_t)~(VTS__BUSY | VTS__CANCELS | VTS__LATE);
+    place->operation = NULL;
+    if (!place->done) vts__uring_leave(state, at);
+    return result;
+}
+
+/* The oldest of its direction. What the kernel refuses to wait for, as old ones do for an
+   accept, it polls for. What is sent is not tried without need: handed over with
+   everything else it costs less. */
+static void vts__uring_serve(vts_socket_loop *loop, const vts__uring_place *place)
+{
+    vts__operation *operation = place->operation;
+    vts_socket *socket = vts__uring_socket(operation);
+    unsigned direction = vts__direction(&operation->io);
+    bool refused = !place->polled && place->moved == -EAGAIN;
+    int result;
+    bool polled = place->polled, more = place->more, canceled;
+
+    loop->events++;
+    result = vts__uring_ends(loop, operation, &canceled);
+    if (canceled) {
+        vts__waiter_cancel(socket, operation, result);
+        return;
+    }
+    if (refused && vts__uring_start(socket, direction, true) == 0) return;
+    loop->turns = VTS__SOCKET_TURNS;
+    loop->current = socket;
+    socket->ready[direction] = polled || more;
+    if (polled && vts__waits(result)) result = vts__try(socket, &operation->io);
+    if (vts__served(socket, direction, operation, result)) vts__serve(socket, direction);
+    if (loop->current == socket) socket->ready[VTS__SENDS] = false;
+    loop->current = NULL;
+}
+
+static VTS__INLINE void vts__uring_complete(vts_socket_loop *loop, uint32_t at, int moved,
+                                            unsigned flags)
+{
+    vts__uring *state = vts__uring_of(loop);
+    vts__uring_place *place;
+
+    if (at == VTS__URING_WAKE) state->awaits_wake = (flags & IORING_CQE_F_MORE) != 0;
+    if (at >= state->count) return;
+    place = &state->places[at];
+    place->moved = moved;
+    place->more = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+    vts__uring_serve(loop, place);
+}
+
+/* The first of the list; false: there is none. */
+static bool vts__uring_serve_list(vts_socket_loop *loop)
+{
+    vts__uring *state = vts__uring_of(loop);
+    uint32_t at = state->first;
+    vts__uring_place *place;
+
+    if (at == VTS__URING_NONE) return false;
+    place = &state->places[at];
+    state->first = place->next;
+    place->done = false;
+    if (place->operation == NULL) vts__uring_leave(state, at);
+    else vts__uring_serve(loop, place);
+    return true;
+}
+
+/* What is in the list came before what is in the ring; what that had no room for, after. */
+static int vts__uring_dispatch(void *user)
+{
+    vts_socket_loop *loop = (vts_socket_loop *)user;
+    vts__uring *state = vts__uring_of(loop);
+    uint64_t before = loop->events;
+    struct io_uring_cqe *event;
+
+    while (loop->events - before < VTS__URING_ENTRIES * 16) {
+        if (vts__uring_serve_list(loop)) continue;
+        if (io_uring_cq_ready(&state->ring) == 0) {
+            if (!io_uring_cq_has_overflow(&state->ring)) break;
+            io_uring_get_events(&state->ring);
+        } else if (io_uring_peek_cqe(&state->ring, &event) == 0) {
+            uint32_t at = (uint32_t)event->user_data;
+            int moved = event->res;
+            unsigned flags = event->flags;
+            io_uring_cq_advance(&state->ring, 1);
+            vts__uring_complete(loop, at, moved, flags);
+        }
+    }
+    return (int)(loop->events - before);
+}
+
+/* What was received goes with its socket, except for descriptors in a message: those are
+   the receiver's. What was sent is sent. */
+static bool vts__uring_drops(const vts__io *io, int result)
+{
+    if (vts__direction(io) == VTS__SENDS || io->kind == VTS__RECV_MSG) return false;
+    if (io->kind == VTS__ACCEPT && result >= 0) vts__sys_close(result);
+    return true;
+}
+
+/* Until the kernel has given it back. FINISHED: it came to something. */
+static void vts__uring_await(vts_socket_loop *loop, vts__operation *operation)
+{
+    vts__uring *state = vts__uring_of(loop);
+    const vts__uring_place *place = &state->places[operation->io.result];
+    bool canceled;
+    int result;
+
+    while (!place->done) {
+        io_uring_submit_and_wait(&state->ring, 1);
+        vts__uring_take(state);
+    }
+    result = vts__uring_ends(loop, operation, &canceled);
+    if (canceled || vts__waits(result) || vts__uring_drops(&operation->io, result)) return;
+    operation->io.result = result;
+    operation->io.state |= VTS__FINISHED;
+}
+
+static bool vts__uring_has(const vts__operation *last)
+{
+    return last != NULL && (last->next->io.state & VTS__BUSY) != 0;
+}
+
+/* The kernel gives back what it has: its buffers may go, and an entry that names the
+   descriptor is not handed over when that is somebody else's. */
+static void vts__uring_detach(vts_socket *socket)
+{
+    vts_socket_loop *loop = socket->loop;
+    vts__uring *state = vts__uring_of(loop);
+
+    if (!vts__uring_has(socket->last[0]) && !vts__uring_has(socket->last[1])) return;
+    while (vts__uring_own(state) < 0) vts__sys_poll(NULL, 0, 10);
+    for (unsigned direction = 0; direction < 2; direction++) {
+        vts__operation *last = socket->last[direction];
+        if (vts__uring_has(last)) vts__uring_cancel(socket, last->next);
+    }
+    for (unsigned direction = 0; direction < 2; direction++) {
+        vts__operation *last = socket->last[direction];
+        if (vts__uring_has(last)) vts__uring_await(loop, last->next);
+    }
+}
+
+// ---- sleep ----
+
+/* Each write to the eventfd completes it once more: nobody needs to read that. */
+static void vts__uring_await_wake(vts__uring *state)
+{
+    struct io_uring_sqe *entry = vts__uring_entry(state);
+
+    io_uring_prep_poll_multishot(entry, state->wake, POLLIN);
+    io_uring_sqe_set_data64(entry, VTS__URING_WAKE);
+    state->awaits_wake = true;
+}
+
+static void vts__uring_park(void *user, vts_time deadline)
+{
+    vts__uring *state = vts__uring_of((vts_socket_loop *)user);
+    vts_time left = vts__time_left(deadline);
+    struct __kernel_timespec timeout;
+    struct io_uring_cqe *first;
+
+    if (vts__uring_own(state) < 0) {
+        vts__sys_poll(NULL, 0, 10);
+        return;
+    }
+    if (!state->awaits_wake) vts__uring_await_wake(state);
+    if (left == 0 || state->first != VTS__URING_NONE) {
+        io_uring_submit_and_get_events(&state->ring);
+        return;
+    }
+    timeout.tv_sec = (int64_t)(left / VTS_SECONDS(1));
+    timeout.tv_nsec = (long long)(left % VTS_SECONDS(1));
+    io_uring_submit_and_wait_timeout(&state->ring, &first, 1,
+                                     left != VTS_NEVER ? &timeout : NULL, NULL);
+}
+
+static void vts__uring_wake(void *user)
+{
+    uint64_t one = 1;
+    vts__sys_write(vts__uring_of((const vts_socket_loop *)user)->wake, &one, sizeof one);
+}
+
+static const vts__poller vts__uring_poller = {
+    VTS_POLLER_URING, "io_uring",        vts__uring_open, vts__uring_close,
+    vts__uring_park,  vts__uring_wake,   vts__uring_dispatch,
+    vts__uring_arm,   vts__uring_cancel, vts__uring_detach};
+#define VTS__URING_POLLER &vts__uring_poller
+
+#else
 #define VTS__URING_POLLER NULL
+#endif
+
+#if VTS__SOCKET_KQUEUE
+
+// ---- kqueue, edge-triggered ----
+// Compiled, not run.
+
+typedef struct vts__kqueue {
+    int poller;
+    int wake[2];     /* a pipe                                                        */
+    int next, count; /* of events: not served yet, and all                            */
+    struct kevent events[VTS__SOCKET_BATCH];
+} vts__kqueue;
+
+static void vts__kqueue_close(vts_socket_loop *loop)
+{
+    vts__kqueue *state = (vts__kqueue *)loop->state;
+
+    for (int end = 0; end < 2; end++) {
+        if (state->wake[end] >= 0) vts__sys_close(state->wake[end]);
+    }
+    if (state->poller >= 0) vts__sys_close(state->poller);
+    vts__poller_free(loop, state, sizeof *state);
+    loop->state = NULL;
+}
+
+static int vts__kqueue_open(vts_socket_loop *loop)
+{
+    vts__kqueue *state = (vts__kqueue *)vts__poller_memory(loop, sizeof *state);
+    struct kevent change;
+    int error;
+
+    if (state == NULL) return VTS_E_MEMORY;
+    loop->state = state;
+    state->wake[0] = state->wake[1] = -1;
+    error = state->poller = vts__sys_kqueue();
+    if (error >= 0) error = vts__sys_pipe(state->wake);
+    if (error >= 0) {
+        EV_SET(&change, (unsigned)state->wake[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, NULL);
+        error = vts__sys_kevent_change(state->poller, &change, 1);
+    }
+    if (error >= 0) return VTS_OK;
+    vts__kqueue_close(loop);
+    return error;
+}
+
+static void vts__kqueue_park(void *user, vts_time deadline)
+{
+    vts__kqueue *state = (vts__kqueue *)((vts_socket_loop *)user)->state;
+    int count = vts__sys_kevent_wait(state->poller, state->events, VTS__SOCKET_BATCH,
+                                     vts__time_left(deadline));
+
+    state->next = 0;
+    state->count = count > 0 ? count : 0;
+}
+
+static void vts__kqueue_wake(void *user)
+{
+    const vts__kqueue *state = (const vts__kqueue *)((vts_socket_loop *)user)->state;
+    vts__sys_write(state->wake[1], "", 1);
+}
+
+static void vts__kqueue_is_awake(const vts__kqueue *state)
+{
+    char drained[64];
+    while (vts__sys_read(state->wake[0], drained, sizeof drained) > 0) {}
+}
+
+/* An end, like an error, comes once: from then on a short read says nothing. */
+static int vts__kqueue_dispatch(void *user)
+{
+    vts_socket_loop *loop = (vts_socket_loop *)user;
+    vts__kqueue *state = (vts__kqueue *)loop->state;
+    int count = 0;
+
+    while (state->next < state->count) {
+        const struct kevent *event = &state->events[state->next++];
+        vts_socket *socket = (vts_socket *)event->udata;
+        bool receives = event->filter == EVFILT_READ;
+        if (event->ident == (uintptr_t)state->wake[0]) vts__kqueue_is_awake(state);
+        if (socket == NULL) continue;
+        if ((event->flags & (EV_EOF | EV_ERROR)) != 0) {
+            socket->traits &= (uint8_t)~VTS__HINTS;
+        }
+        vts__socket_event(loop, socket, receives, !receives);
+        count++;
+    }
+    return count;
+}
+
+/* When it has to wait for the first time; for both directions and for good. */
+static int vts__kqueue_arm(vts_socket *socket, unsigned direction)
+{
+    const vts__kqueue *state = (const vts__kqueue *)socket->loop->state;
+    unsigned descriptor = (unsigned)socket->descriptor;
+    struct kevent changes[2];
+    int error;
+
+    (void)direction;
+    if ((socket->traits & VTS__ATTACHED) != 0) return 0;
+    EV_SET(&changes[0], descriptor, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, socket);
+    EV_SET(&changes[1], descriptor, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, socket);
+    error = vts__sys_kevent_change(state->poller, changes, 2);
+    if (error >= 0) socket->traits |= VTS__ATTACHED;
+    return error < 0 ? error : 0;
+}
+
+/* The queue forgets a descriptor that is closed; what is in the batch is struck out. */
+static void vts__kqueue_detach(vts_socket *socket)
+{
+    vts__kqueue *state = (vts__kqueue *)socket->loop->state;
+
+    for (int i = state->next; i < state->count; i++) {
+        if (state->events[i].udata == socket) state->events[i].udata = NULL;
+    }
+}
+
+static const vts__poller vts__kqueue_poller = {
+    VTS_POLLER_KQUEUE, "kqueue",         vts__kqueue_open, vts__kqueue_close,
+    vts__kqueue_park,  vts__kqueue_wake, vts__kqueue_dispatch,
+    vts__kqueue_arm,   NULL,             vts__kqueue_detach};
+#define VTS__KQUEUE_POLLER &vts__kqueue_poller
+
+#else
 #define VTS__KQUEUE_POLLER NULL
+#endif
+
 
 #if VTS__SOCKET_LINUX
 #define VTS__DEFAULT_POLLER VTS__EPOLL_POLLER
@@ -2805,21 +3811,6 @@ VTS_API int vts_socket_remote_address(vts_socket *socket, vts_address *address)
     return vts__socket_address(socket, address, vts__sys_getpeername);
 }
 
-/* What an operation is about, if it can be about that. */
-static VTS__INLINE bool vts__io_of(vts__io *io, uint8_t kind, const void *buffer,
-                                   size_t size, unsigned flags, const void *more)
-{
-    io->buffer = (void *)(uintptr_t)buffer;
-    io->more = (void *)(uintptr_t)more;
-    io->length = (uint32_t)size;
-    io->done = 0;
-    io->flags = (uint16_t)flags;
-    io->kind = kind;
-    io->state = 0;
-    io->result = 0;
-    return size <= INT_MAX && (buffer != NULL || size == 0);
-}
-
 static vts_valuetask vts__wrong_argument(void)
 {
     return vts_valuetask_from_error(VTS_E_ARGUMENT);
@@ -2858,7 +3849,12 @@ VTS_API vts_valuetask vts_socket_recv(vts_socket *socket, void *buffer, size_t s
                                       unsigned flags, const vts_socket_limit *limit)
 {
     vts__io io;
+    vts_valuetask task;
 
+    if (vts__is_plain(socket, VTS__RECEIVES, buffer, size, flags, limit) &&
+        vts__receive_waits(socket, buffer, size, &task)) {
+        return task;
+    }
     if (!vts__io_of(&io, VTS__RECV, buffer, size, flags, NULL) ||
         !vts__receive_flags_are_known(flags)) {
         return vts__wrong_argument();
@@ -2895,6 +3891,14 @@ static bool vts__buffers_are_valid(const vts_buffer *buffers, size_t count)
     return true;
 }
 
+static bool vts__buffers_are_empty(const vts_buffer *buffers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (buffers[i].size != 0) return false;
+    }
+    return true;
+}
+
 VTS_API vts_valuetask vts_socket_recv_vector(vts_socket *socket, const vts_buffer *buffers,
                                              size_t count, unsigned flags,
                                              const vts_socket_limit *limit)
@@ -2905,6 +3909,7 @@ VTS_API vts_valuetask vts_socket_recv_vector(vts_socket *socket, const vts_buffe
         !vts__receive_flags_are_known(flags) || !vts__buffers_are_valid(buffers, count)) {
         return vts__wrong_argument();
     }
+    if (vts__buffers_are_empty(buffers, count)) io.kind = VTS__RECV_NOTHING;
     return vts__operation_start(socket, &io, limit);
 }
 
@@ -2919,8 +3924,8 @@ VTS_API vts_valuetask vts_socket_recv_msg(vts_socket *socket, vts_message *messa
 {
     vts__io io;
 
-    if (!vts__io_of(&io, VTS__RECV_MSG, message, 0, flags, NULL) ||
-        !vts__receive_flags_are_known(flags) || !vts__message_is_valid(message)) {
+    vts__io_of(&io, VTS__RECV_MSG, message, 0, flags, NULL);
+    if (!vts__receive_flags_are_known(flags) || !vts__message_is_valid(message)) {
         return vts__wrong_argument();
     }
     return vts__operation_start(socket, &io, limit);
@@ -2930,7 +3935,12 @@ VTS_API vts_valuetask vts_socket_send(vts_socket *socket, const void *buffer, si
                                       unsigned flags, const vts_socket_limit *limit)
 {
     vts__io io;
+    vts_valuetask task;
 
+    if (vts__is_plain(socket, VTS__SENDS, buffer, size, flags, limit) &&
+        vts__send_now(socket, VTS__SEND, buffer, size, &task)) {
+        return task;
+    }
     if (!vts__io_of(&io, VTS__SEND, buffer, size, flags, NULL) ||
         !vts__send_flags_are_known(flags)) {
         return vts__wrong_argument();
@@ -2943,7 +3953,12 @@ VTS_API vts_valuetask vts_socket_send_all(vts_socket *socket, const void *buffer
                                           const vts_socket_limit *limit)
 {
     vts__io io;
+    vts_valuetask task;
 
+    if (vts__is_plain(socket, VTS__SENDS, buffer, size, flags, limit) &&
+        vts__send_now(socket, VTS__SEND_ALL, buffer, size, &task)) {
+        return task;
+    }
     if (!vts__io_of(&io, VTS__SEND_ALL, buffer, size, flags, NULL) ||
         !vts__send_flags_are_known(flags)) {
         return vts__wrong_argument();
@@ -2985,8 +4000,8 @@ VTS_API vts_valuetask vts_socket_send_msg(vts_socket *socket, const vts_message 
 {
     vts__io io;
 
-    if (!vts__io_of(&io, VTS__SEND_MSG, message, 0, flags, NULL) ||
-        !vts__send_flags_are_known(flags) || !vts__message_is_valid(message)) {
+    vts__io_of(&io, VTS__SEND_MSG, message, 0, flags, NULL);
+    if (!vts__send_flags_are_known(flags) || !vts__message_is_valid(message)) {
         return vts__wrong_argument();
     }
     return vts__operation_start(socket, &io, limit);
@@ -3615,10 +4630,16 @@ VTS_API vts_valuetask vts_netstream_skip(vts_netstream *stream, size_t size,
     return vts__reads_start(stream, &what, limit);
 }
 
+/* A byte that is there, and one for which there is room, take no detour. */
 VTS_API vts_valuetask vts_netstream_read_byte(vts_netstream *stream,
                                               const vts_socket_limit *limit)
 {
     vts__transfer what = {NULL, NULL, 1, 0, false, VTS__READ_BYTE};
+
+    if (limit == NULL && stream != NULL && stream->reads.at < stream->reads.end &&
+        !vts__half_is_busy(&stream->reads)) {
+        return vts_valuetask_from_result(vts__read_byte(&stream->reads));
+    }
     return vts__reads_start(stream, &what, limit);
 }
 
@@ -3667,6 +4688,13 @@ VTS_API vts_valuetask vts_netstream_write_byte(vts_netstream *stream, unsigned c
                                                const vts_socket_limit *limit)
 {
     vts__transfer what = {NULL, NULL, 0, byte, true, VTS__WRITE};
+    vts__half *half = stream != NULL ? &stream->writes : NULL;
+
+    if (limit == NULL && half != NULL && half->end < half->size && half->error == 0 &&
+        !vts__half_is_busy(half)) {
+        half->bytes[half->end++] = byte;
+        return vts_valuetask_from_result(1);
+    }
     return vts__writes_start(stream, &what, limit);
 }
 

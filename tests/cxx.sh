@@ -1,8 +1,8 @@
 #!/bin/sh
 # C++20: the tests of co_await with each C++ compiler, plain and under the sanitizers; the
-# C++ examples, and that the three timeout programs say the same.
+# C++ examples, and that each of them says what its two likes in C say.
 . tests/lib.sh
-printf '#define VTS_IMPLEMENTATION\n#include "vts.h"\n' >"$OUT/cxx_vts.c"
+printf '#define VTS_IMPLEMENTATION\n#include "vts_socket.h"\n' >"$OUT/cxx_vts.c"
 
 # build PROGRAM SOURCE CXX FLAGS...: with the implementation, C, built with the same flags.
 build() {
@@ -40,15 +40,16 @@ if have g++; then
     run_tests g++ -fsanitize=thread -O1
 fi
 
-# The same program three times.
+# same_lines PROGRAM: the same program three times.
 same_lines() {
     for way in callbacks await; do
-        $CC -std=c11 -I. tests/examples/timeout_$way.c -pthread -o "$OUT/timeout_$way" &&
-            "$OUT/timeout_$way" >"$OUT/timeout_$way.txt" || return 1
+        $CC -std=c11 -I. tests/examples/$1_$way.c -pthread -o "$OUT/$1_$way" &&
+            "$OUT/$1_$way" >"$OUT/$1_$way.txt" || return 1
     done
-    "$OUT/timeout_cxx" >"$OUT/timeout_cxx.txt" &&
-        cmp "$OUT/timeout_callbacks.txt" "$OUT/timeout_await.txt" &&
-        cmp "$OUT/timeout_await.txt" "$OUT/timeout_cxx.txt"
+    "$OUT/$1_cxx" >"$OUT/$1_cxx.txt" &&
+        cmp "$OUT/$1_callbacks.txt" "$OUT/$1_await.txt" &&
+        cmp "$OUT/$1_await.txt" "$OUT/$1_cxx.txt"
 }
-[ -x "$OUT/timeout_cxx" ] && try "the three timeout programs say the same" same_lines
+[ -x "$OUT/timeout_cxx" ] && try "the three timeout programs say the same" same_lines timeout
+[ -x "$OUT/socket_echo_cxx" ] && try "the three echo servers say the same" same_lines socket_echo
 exit 0

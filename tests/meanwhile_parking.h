@@ -11,8 +11,4 @@ static bool vts__wait(vts_word *word, vts_word value, vts_time deadline)
     abort();
 }
 
-static void vts__wake(vts_word *word, bool all)
-{
-    (void)word;
-    (void)all;
-}
+static void vts__wake(vts_word *word) { (void)word; }

@@ -26,12 +26,15 @@
 MUTANTS=tests/mutants
 DIR=$OUT/mutants
 UNIT="t_source t_valuetask t_pool t_dispatch t_failure t_wrap t_meanwhile t_cancellation
-t_task t_loop t_loop_meanwhile t_when t_await t_stream t_correct_use t_threadpool t_cxx"
+t_task t_task_meanwhile t_loop t_loop_meanwhile t_when t_await t_stream t_correct_use
+t_threadpool t_threadpool_meanwhile t_cxx"
+SOCKET="t_socket_rules t_socket_sim t_socket t_netstream"
 PCMON="t_pcmon_sensor t_pcmon_map t_pcmon t_pcmon_failure t_pcmon_thread"
-EXPLORE="e_queue e_caller e_pool e_source e_cancel e_task e_loop e_threadpool"
+EXPLORE="e_queue e_caller e_pool e_source e_cancel e_task e_loop e_ring e_threadpool"
 EXPLORE_PCMON=e_pcmon
+EXPLORE_SOCKET=e_socket
 GATES="unit explore tsan asan"
-ORDERS=vts.h # the header whose orders the explorer sees
+ORDERS="vts.h vts_socket.h" # the headers whose orders the explorer sees
 QUICK="claim-any-token token-not-increased unregister-lost depth-limit-off tag-dropped
 claim-without-swap put-double-unchecked freshness-unchecked vts__dispatch/store-1/relaxed
 vts__stack_push/cas-1/no-release await-arms-first unregister-cancellation-lost
@@ -39,7 +42,7 @@ task-unregister-lost"
 status=0
 rm -rf "$DIR"
 mkdir -p "$DIR/copy" "$DIR/base"
-cp vts.h vts_pcmon.h "$DIR/base"
+cp vts.h vts_pcmon.h vts_socket.h "$DIR/base"
 
 bad() {
     echo "not ok mutant $*"
@@ -52,16 +55,18 @@ bad() {
 # not needed, `none` for those nobody has judged, `stale` for those that are judged and not
 # there.
 orders() {
-    awk -f $MUTANTS/orders.awk $ORDERS | sed 's/^/site /' >"$DIR/sites"
+    for header in $ORDERS; do
+        awk -f $MUTANTS/orders.awk "$header" | sed "s/^/site $header /"
+    done >"$DIR/sites"
     awk '/^[^ ]/ { reason = !/^- / }
          { for (; !reason && match($0, /`[^`]*`/); $0 = substr($0, RSTART + RLENGTH))
                if ($0 ~ /^[-, ]*`/) print substr($0, RSTART + 1, RLENGTH - 2), "equivalent"
            if (/:/) reason = 1 }' $MUTANTS/equivalent.md >"$DIR/equivalent"
-    awk -v header=$ORDERS '
+    awk '
         /^#/ || /^$/ { next }
-        !sub(/^site /, "") { gate[$1] = substr($0, length($1) + 2); next }
-        { print $1, header, ($1 in gate) ? gate[$1] : "none"; delete gate[$1] }
-        END { for (name in gate) print name, header, "stale" }' \
+        $1 != "site" { gate[$1] = substr($0, length($1) + 2); next }
+        { print $3, $2, ($3 in gate) ? gate[$3] : "none"; delete gate[$3] }
+        END { for (name in gate) print name, "vts.h", "stale" }' \
         $MUTANTS/orders.txt "$DIR/equivalent" "$DIR/sites"
 }
 
@@ -112,7 +117,7 @@ build() {
 execute() {
     case $1,$2 in
     e_*) limit=900 ;;
-    stress,* | t_pcmon*,) limit=120 ;;
+    stress,* | t_pcmon*, | t_socket*,) limit=120 ;;
     *) limit=20 ;;
     esac
     program=$DIR/$1 only=$2
@@ -160,9 +165,11 @@ kill_by() {
 programs() {
     case $1,$2 in
     explore,vts.h) echo "$EXPLORE" ;;
+    explore,vts_socket.h) echo "$EXPLORE_SOCKET" ;;
     explore,*) echo "$EXPLORE_PCMON" ;;
     unit,vts.h | asan,vts.h) echo "$UNIT" ;;
     tsan,vts.h) echo stress t_await ;;
+    *,vts_socket.h) echo "$SOCKET" ;;
     unit,*) echo "$PCMON" ;;
     asan,* | tsan,*) echo t_pcmon t_pcmon_thread ;;
     esac

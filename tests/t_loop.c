@@ -1041,7 +1041,7 @@ static void *wake_word(void *arg)
 {
     sleep_ms(20);
     vts__store_rel((vts_word *)arg, 1);
-    vts__wake((vts_word *)arg, true);
+    vts__wake((vts_word *)arg);
     return NULL;
 }
 

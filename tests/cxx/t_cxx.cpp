@@ -146,6 +146,20 @@ static void completed_tasks_are_awaited_at_once()
     CHECK(vts_pool_outstanding(&sources) == 0);
 }
 
+static vts::async await_one(vts_pool *, vts_valuetask task) { co_return co_await task; }
+
+/* What another awaits already: refused, and that is what is said. */
+static void an_await_that_is_refused_says_why()
+{
+    operation op;
+    vts_valuetask task = op.begin();
+    vts_valuetask first = await_one(&sources, task);
+
+    CHECK(taken(await_one(&sources, task)) == VTS_E_ALREADY_AWAITED);
+    op.complete(3);
+    CHECK(taken(first) == 3);
+}
+
 static vts::async of_task(vts_pool *, vts_task *task)
 {
     co_return co_await vts::await(task);
@@ -379,6 +393,7 @@ int main()
         TEST(a_coroutine_is_a_value_task),
         TEST(errors_and_cancellation_are_results),
         TEST(completed_tasks_are_awaited_at_once),
+        TEST(an_await_that_is_refused_says_why),
         TEST(many_await_one_task),
         TEST(it_resumes_on_the_scheduler_of_its_await),
         TEST(members_lambdas_and_second_pools),

@@ -140,6 +140,26 @@ static void run_the_rest(void)
     end_loop();
 }
 
+/* Who finds it asleep sees what its thread did before. */
+static long before_sleep;
+
+static void setup_before_sleep(void)
+{
+    setup();
+    before_sleep = 0;
+}
+
+static void write_and_run(void)
+{
+    before_sleep = 7;
+    x_check(vts_loop_run_once(&loop, SOON) == 0);
+}
+
+static void look_when_parked(void)
+{
+    if (vts_loop_is_parked(&loop)) x_check(before_sleep == 7);
+}
+
 // ---- stops ----
 
 static void run(void) { x_check(vts_loop_run(&loop) == VTS_OK); }
@@ -435,6 +455,8 @@ static const scene scenes[] = {
      0, 0, 0},
     {"a poster and a deadline", setup, {run_a_while, post}, run_the_rest, 0, 0, 0},
     {"two posters and a deadline", setup, {run_a_while, post, post}, run_the_rest, 2, 0, 0},
+    {"seen asleep", setup_before_sleep, {write_and_run, look_when_parked}, end_loop, 0, 0,
+     0},
     {"posted and stopped", setup, {run, post_stop}, one_ran, 0, 0, 1},
     {"posted and stopped, a poster", setup, {run, post_stop, post}, one_ran, 2, 4, 0},
     {"stopped by two", setup, {run, stop, stop}, maybe_stopped, 0, 0, 0},

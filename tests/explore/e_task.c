@@ -510,6 +510,8 @@ static const scene scenes[] = {
      finish_all_awaited, 3, 4, 0},
     {"seen without a look at the result", setup_payload, {write_complete, await_to_see},
      finish_awaited, 0, 0, 0},
+    {"seen by two without a look at the result", setup_payload,
+     {write_complete, await_to_see, await_to_see}, finish_awaited, 2, 4, 0},
     {"completed by two, awaited", setup, {complete, complete, await}, finish_awaited_once, 0, 0,
      0},
     {"awaited and taken back", setup, {complete, await_unregister}, finish_awaited, 0, 0, 1},

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #define sched_yield() x_spin(&pool->backlog, VTS__SPLITTING)
+#define pthread_join(thread, result) ((void)0) /* the scenario ends when all have */
 #include "tests/explore/model.h"
 
 static vts_threadpool *pool;
@@ -19,7 +20,7 @@ typedef struct job {
     vts_work work;
     long payload; /* plain: the post publishes it */
     int posts;    /* this many more, when it runs... */
-    bool waits;   /* ... and blocks until they have */
+    x_word waits; /* ... and blocks until so many have run */
 } job;
 
 enum { JOBS = 8 };
@@ -56,7 +57,7 @@ static void run_job(vts_work *work)
     x_check(j->payload == 7);
     j->payload = 8;
     for (i = 0; i < j->posts; i++) post(0);
-    if (j->waits) until_ran((x_word)j->posts);
+    until_ran(j->waits);
     x_add(&ran, 1, X_RLX);
 }
 
@@ -76,7 +77,7 @@ static void setup(void)
     forget_threads();
     forget_arena();
     used = ran = 0;
-    for (i = 0; i < JOBS; i++) jobs[i] = (job){{{NULL}, run_job}, 0, 0, false};
+    for (i = 0; i < JOBS; i++) jobs[i] = (job){{{NULL}, run_job}, 0, 0, 0};
     pool = vts__threadpool_new(&arena_allocator, workers);
     x_name(pool, sizeof *pool, "pool", NULL);
     x_name(&pool->posted, sizeof(x_word), "posted", NULL);
@@ -91,12 +92,7 @@ static void setup(void)
 
 static void work(void) { vts__worker_run(&pool->worker[x_now]); }
 
-/* What vts_threadpool_destroy does but for waiting until the threads have ended. */
-static void stop(void)
-{
-    vts__xchg_acq_rel(&pool->stopping, workers);
-    vts__threadpool_wake(pool);
-}
+static void stop(void) { vts__threadpool_stop(pool, workers); }
 
 static void post_stop(void)
 {
@@ -180,13 +176,21 @@ static void setup_posts_three(void) { setup_posted(1, 3); }
 static void setup_blocking(void)
 {
     setup_posted(1, 1);
-    jobs[0].waits = true;
+    jobs[0].waits = 1;
 }
 
 static void setup_blocking_two(void)
 {
     setup_posted(1, 2);
-    jobs[0].waits = true;
+    jobs[0].waits = 2;
+}
+
+/* Of three that one takes at a time, the second, in its ring, blocks until the third has
+   run, which did not fit. */
+static void setup_third_first(void)
+{
+    setup();
+    jobs[1].waits = 2;
 }
 
 /* It is about to look around: at what is posted to all, and at the other's ring. */
@@ -209,6 +213,8 @@ static const scene two_workers[] = {
      0},
     {"one blocks for what it posts", setup_blocking, {work, work, stop}, all_ran, 2, 3, 0},
     {"one blocks for two", setup_blocking_two, {work, work, stop}, all_ran, 1, 2, 0},
+    {"one blocks for the rest", setup_third_first, {work, work, post_three_stop}, all_ran,
+     2, 3, 0},
     {"one blocks, ended later", setup_blocking, {work, work, wait_stop}, all_ran, 1, 3, 0},
     {"a work that posts three", setup, {work, work, post_one_that_posts_three_stop},
      all_ran, 1, 2, 0},

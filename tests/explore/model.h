@@ -51,7 +51,7 @@ static inline void check_freed(void) { x_check(arena_used == arena_freed); }
 typedef struct scene {
     const char *name;
     void (*setup)(void);
-    void (*thread[3])(void); /* NULL: fewer */
+    void (*thread[X_THREADS])(void); /* NULL: fewer */
     void (*finish)(void);
     int bound, long_bound; /* 0: none */
     int disturbed;
@@ -77,7 +77,8 @@ static inline void run_scenes(const scene *scenes, size_t count)
         scenario.bound = scene_now->bound;
         scenario.long_bound = scene_now->long_bound;
         scenario.disturbed = scene_now->disturbed;
-        while (scenario.threads < 3 && scene_now->thread[scenario.threads] != NULL) {
+        while (scenario.threads < X_THREADS &&
+               scene_now->thread[scenario.threads] != NULL) {
             scenario.threads++;
         }
         x_explore(&scenario);
