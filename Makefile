@@ -10,6 +10,9 @@ CFLAGS ?= -O2 -g
 BASE = -std=c11 $(WARN) -I.
 HWLOC = $(shell pkg-config --cflags --libs hwloc 2>/dev/null)
 LINK = -pthread -lm
+# io_uring is built into the socket tests where liburing is.
+URING = $(shell pkg-config --exists liburing 2>/dev/null && \
+                echo -DVTS_SOCKET_URING $$(pkg-config --cflags --libs liburing))
 Q = $(if $(V),,@)
 
 HEADERS = $(wildcard vts.h vts_pcmon.h vts_socket.h)
@@ -20,7 +23,8 @@ ASAN = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
        -fno-omit-frame-pointer
 TSAN = -O1 -g -fsanitize=thread
 
-DEPS = build-essential pkg-config libhwloc-dev libcmocka-dev clang strace
+DEPS = build-essential pkg-config libhwloc-dev libcmocka-dev clang strace liburing-dev \
+       socat netcat-openbsd curl iproute2 nftables
 FIRMWARE_DEPS = gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-riscv64-unknown-elf \
        picolibc-riscv64-unknown-elf
 CROSS_DEPS = qemu-user clang \
@@ -77,8 +81,8 @@ verify-deps:
 build-check: build-plain build-asan build-tsan build-examples build-clang
 
 .PHONY: build-plain build-asan build-tsan build-examples build-clang build-clang-sanitized
-build-plain: $(TESTS:%=$(BUILD)/plain/%) $(BUILD)/plain/stress
-SANITIZED = $(TESTS) stress
+build-plain: $(TESTS:%=$(BUILD)/plain/%) $(BUILD)/plain/stress $(BUILD)/plain/socket_soak
+SANITIZED = $(TESTS) stress socket_soak
 HAVE_CLANG = $(shell command -v clang)
 build-asan: $(SANITIZED:%=$(BUILD)/asan/%) $(EXAMPLES:%=$(BUILD)/asan/%)
 build-tsan: $(SANITIZED:%=$(BUILD)/tsan/%)
@@ -109,6 +113,16 @@ examples: need-hwloc build-examples
 stress: $(BUILD)/plain/stress $(BUILD)/tsan/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/plain/stress
 	SECONDS=$${SECONDS:-10} $(BUILD)/tsan/stress
+
+.PHONY: soak
+## a thousand connections, canceled, closed and reset at random (SECONDS=600)
+soak: $(BUILD)/plain/socket_soak
+	SECONDS=$${SECONDS:-600} $(BUILD)/plain/socket_soak
+
+.PHONY: sockets
+## sockets against socat, netcat, curl, ten thousand connections, a lossy network; the soak
+sockets: $(BUILD)/plain/socket_soak
+	@CC="$(CC)" sh tests/check.sh sockets
 
 .PHONY: explore mutants cbmc dotnet coverage cross clang_sanitizers
 ## every interleaving of pairs and triples of calls, also under weak memory (FULL=1)
@@ -187,10 +201,14 @@ size:
 	@printf '#define VTS_IMPLEMENTATION\n#include "vts.h"\n' >$(BUILD)/size.c
 	@$(CC) -std=c11 -I. -Os -c $(BUILD)/size.c -o $(BUILD)/size.o && size $(BUILD)/size.o
 
-.PHONY: bench bench-deps
+.PHONY: bench bench-plot bench-deps
 ## compare with the peers that are installed; writes build/bench/results.json
 bench:
 	@CC="$(CC)" BUILD="$(BUILD)" sh bench/run.sh
+
+## draw what the servers of the last bench did: build/bench/servers.svg
+bench-plot:
+	@BUILD="$(BUILD)" sh bench/plot.sh
 
 ## install what bench compares with and counts by
 bench-deps:
@@ -216,18 +234,21 @@ need-cmocka:
 # ---- builds ----
 
 TEST_FILES = $(wildcard tests/*.h tests/examples/*.h) $(HEADERS)
+KINDS = plain clang asan tsan clang-asan clang-tsan
+$(foreach kind,$(KINDS),$(patsubst %,$(BUILD)/$(kind)/%, \
+    t_socket t_socket_rules t_socket_uring t_netstream socket_soak)): EXTRA = $(URING)
 
 $(BUILD)/plain/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)$(CC) $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)$(CC) $(BASE) $(CFLAGS) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/clang/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)clang $(BASE) $(CFLAGS) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)clang $(BASE) $(CFLAGS) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/asan/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)$(CC) $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)$(CC) $(BASE) $(ASAN) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/asan/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
 	@mkdir -p $(@D) && echo "  build $@"
@@ -235,15 +256,15 @@ $(BUILD)/asan/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
 
 $(BUILD)/tsan/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)$(CC) $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)$(CC) $(BASE) $(TSAN) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/clang-asan/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)clang $(BASE) $(ASAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)clang $(BASE) $(ASAN) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/clang-tsan/%: tests/%.c $(TEST_FILES)
 	@mkdir -p $(@D) && echo "  build $@"
-	$(Q)clang $(BASE) $(TSAN) $< -o $@ $(HWLOC) $(LINK) -lcmocka
+	$(Q)clang $(BASE) $(TSAN) $< -o $@ $(EXTRA) $(HWLOC) $(LINK) -lcmocka
 
 $(BUILD)/example/%: tests/examples/%.c $(wildcard tests/examples/*.h) $(HEADERS)
 	@mkdir -p $(@D) && echo "  build $@"

@@ -365,6 +365,7 @@ typedef struct vts_socket_loop {
     vts_socket *paused;    /* the last of those that wait for descriptors, or their turn;
                               a ring                                                  */
     vts_timer pause;
+    vts_time shortage;     /* when those that wait for something to be free look again  */
     uint64_t events, backoffs;
     vts_allocator allocator;
     char note[96];
@@ -1329,6 +1330,7 @@ static int vts__system_family(vts_socket_family family)
 #define VTS__HINTS 4u    /* less than was asked for means that there is no more          */
 #define VTS__ATTACHED 8u /* the poller knows it, for both directions and for good        */
 #define VTS__PAUSED 16u  /* in its loop's list                                           */
+#define VTS__IS_SHORT 32u /* and what it waits for was not free                          */
 
 enum {
     VTS__RECV,
@@ -1809,6 +1811,17 @@ static void vts__pause(vts_socket *socket, vts_time until)
     vts_timer_start(&loop->pause, &loop->loop, until, vts__pause_ends, loop);
 }
 
+/* Nothing is free: all that find so look again at the same time. */
+static void vts__back_off(vts_socket *socket)
+{
+    vts_socket_loop *loop = socket->loop;
+
+    loop->backoffs++;
+    if (loop->shortage <= vts_now()) loop->shortage = vts_after(VTS__SOCKET_PAUSE);
+    socket->traits |= VTS__IS_SHORT;
+    vts__pause(socket, loop->shortage);
+}
+
 /* In constant time of the first. */
 static void vts__unpause(vts_socket *socket)
 {
@@ -1827,6 +1840,7 @@ static void vts__unpause(vts_socket *socket)
 static void vts__unpause_soon(vts_socket_loop *loop)
 {
     if (loop->pause.loop == NULL) return;
+    loop->shortage = 0;
     vts_timer_stop(&loop->pause);
     vts_timer_start(&loop->pause, &loop->loop, 0, vts__pause_ends, loop);
 }
@@ -1882,8 +1896,7 @@ static int vts__socket_wait(vts_socket *socket, unsigned direction, int why)
         return 0;
     }
     if (why == VTS__LATER) {
-        socket->loop->backoffs++;
-        vts__pause(socket, vts_after(VTS__SOCKET_PAUSE));
+        vts__back_off(socket);
         return vts__edge_may_come(socket) ? socket->loop->poller->arm(socket, direction) : 0;
     }
     socket->ready[direction] = false;
@@ -1974,17 +1987,24 @@ static void vts__socket_event(vts_socket_loop *loop, vts_socket *socket, bool re
     vts__socket_look(loop, socket, receives, sends);
 }
 
-/* Looks again for each that waited, once. */
+/* Looks again for each that waited, once: those that wait for something to be free not
+   before their time, though others have their turn. */
 static void vts__pause_ends(void *arg)
 {
     vts_socket_loop *loop = (vts_socket_loop *)arg;
     const vts_socket *last = loop->paused;
+    vts_time now = vts_now();
     size_t count = 1;
 
     for (const vts_socket *at = last->paused; at != last; at = at->paused) count++;
     for (; count > 0 && loop->paused != NULL; count--) {
         vts_socket *first = loop->paused->paused;
         vts__unpause(first);
+        if ((first->traits & VTS__IS_SHORT) != 0 && now < loop->shortage) {
+            vts__pause(first, loop->shortage);
+            continue;
+        }
+        first->traits &= (uint8_t)~VTS__IS_SHORT;
         vts__socket_look(loop, first, true, true);
     }
 }
@@ -2833,6 +2853,7 @@ typedef struct vts__uring {
     vts__thread *owner; /* the only one that the kernel lets in; NULL: none yet        */
     int wake;
     bool awaits_wake;
+    bool cancels_again; /* of a cancellation nothing came                             */
     uint32_t first, last; /* of the list                                              */
     uint32_t free, count; /* of the places: the first free one, and all               */
     vts__uring_place *places;
@@ -2905,6 +2926,13 @@ static int vts__uring_open(vts_socket_loop *loop)
 
 // ---- what is handed over ----
 
+/* What is no operation's: the wake, or a cancellation that came to nothing. */
+static VTS__INLINE void vts__uring_hears(vts__uring *state, uint32_t at, unsigned flags)
+{
+    if (at == VTS__URING_WAKE) state->awaits_wake = (flags & IORING_CQE_F_MORE) != 0;
+    if (at == VTS__URING_NOBODY) state->cancels_again = true;
+}
+
 /* What came back, to the list: the ring has room again. */
 static void vts__uring_take(vts__uring *state)
 {
@@ -2914,9 +2942,7 @@ static void vts__uring_take(vts__uring *state)
     io_uring_for_each_cqe (&state->ring, head, event) {
         uint32_t at = (uint32_t)event->user_data;
         count++;
-        if (at == VTS__URING_WAKE) {
-            state->awaits_wake = (event->flags & IORING_CQE_F_MORE) != 0;
-        }
+        vts__uring_hears(state, at, event->flags);
         if (at >= state->count) continue;
         state->places[at].moved = event->res;
         state->places[at].more = (event->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
@@ -3187,17 +3213,35 @@ static int vts__uring_arm(vts_socket *socket, unsigned direction)
     return vts__uring_start(socket, direction, !vts__uring_does(socket, io));
 }
 
+static void vts__uring_prepare_cancel(vts__uring *state, uint32_t at)
+{
+    struct io_uring_sqe *entry = vts__uring_entry(state);
+
+    io_uring_prep_cancel64(entry, at, 0);
+    io_uring_sqe_set_data64(entry, VTS__URING_NOBODY);
+    io_uring_sqe_set_flags(entry, IOSQE_CQE_SKIP_SUCCESS);
+}
+
 /* As canceled, when the kernel has given it back and nothing came of it. */
 static void vts__uring_cancel(vts_socket *socket, vts__operation *operation)
 {
     vts__uring *state = vts__uring_of(socket->loop);
-    struct io_uring_sqe *entry;
 
     if (state->owner != &vts__self) return; /* see prepare */
-    entry = vts__uring_entry(state);
-    io_uring_prep_cancel64(entry, (uint32_t)operation->io.result, 0);
-    io_uring_sqe_set_data64(entry, VTS__URING_NOBODY);
-    io_uring_sqe_set_flags(entry, IOSQE_CQE_SKIP_SUCCESS);
+    vts__uring_prepare_cancel(state, (uint32_t)operation->io.result);
+}
+
+/* The kernel does not find an operation that it is about to try again: asked once more,
+   it does. */
+static void vts__uring_cancel_again(vts__uring *state)
+{
+    state->cancels_again = false;
+    for (uint32_t at = 0; at < state->count; at++) {
+        const vts__uring_place *place = &state->places[at];
+        if (place->operation == NULL || place->done) continue;
+        if ((place->operation->io.state & VTS__CANCELS) == 0) continue;
+        vts__uring_prepare_cancel(state, at);
+    }
 }
 
 // ---- what comes back ----
@@ -3283,7 +3327,7 @@ static VTS__INLINE void vts__uring_complete(vts_socket_loop *loop, uint32_t at, 
     vts__uring *state = vts__uring_of(loop);
     vts__uring_place *place;
 
-    if (at == VTS__URING_WAKE) state->awaits_wake = (flags & IORING_CQE_F_MORE) != 0;
+    vts__uring_hears(state, at, flags);
     if (at >= state->count) return;
     place = &state->places[at];
     place->moved = moved;
@@ -3331,15 +3375,6 @@ static int vts__uring_dispatch(void *user)
     return (int)(loop->events - before);
 }
 
-/* What was received goes with its socket, except for descriptors in a message: those are
-   the receiver's. What was sent is sent. */
-static bool vts__uring_drops(const vts__io *io, int result)
-{
-    if (vts__direction(io) == VTS__SENDS || io->kind == VTS__RECV_MSG) return false;
-    if (io->kind == VTS__ACCEPT && result >= 0) vts__sys_close(result);
-    return true;
-}
-
 /* Until the kernel has given it back. FINISHED: it came to something. */
 static void vts__uring_await(vts_socket_loop *loop, vts__operation *operation)
 {
@@ -3349,11 +3384,12 @@ static void vts__uring_await(vts_socket_loop *loop, vts__operation *operation)
     int result;
 
     while (!place->done) {
+        vts__uring_prepare_cancel(state, (uint32_t)operation->io.result);
         io_uring_submit_and_wait(&state->ring, 1);
         vts__uring_take(state);
     }
     result = vts__uring_ends(loop, operation, &canceled);
-    if (canceled || vts__waits(result) || vts__uring_drops(&operation->io, result)) return;
+    if (canceled || vts__waits(result)) return;
     operation->io.result = result;
     operation->io.state |= VTS__FINISHED;
 }
@@ -3372,10 +3408,6 @@ static void vts__uring_detach(vts_socket *socket)
 
     if (!vts__uring_has(socket->last[0]) && !vts__uring_has(socket->last[1])) return;
     while (vts__uring_own(state) < 0) vts__sys_poll(NULL, 0, 10);
-    for (unsigned direction = 0; direction < 2; direction++) {
-        vts__operation *last = socket->last[direction];
-        if (vts__uring_has(last)) vts__uring_cancel(socket, last->next);
-    }
     for (unsigned direction = 0; direction < 2; direction++) {
         vts__operation *last = socket->last[direction];
         if (vts__uring_has(last)) vts__uring_await(loop, last->next);
@@ -3406,6 +3438,7 @@ static void vts__uring_park(void *user, vts_time deadline)
         return;
     }
     if (!state->awaits_wake) vts__uring_await_wake(state);
+    if (state->cancels_again) vts__uring_cancel_again(state);
     if (left == 0 || state->first != VTS__URING_NONE) {
         io_uring_submit_and_get_events(&state->ring);
         return;

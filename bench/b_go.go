@@ -6,10 +6,13 @@
 //
 //	turn  Go  group  row of vts  row of Go  ns of vts  ns of Go
 //	held  name  bytes
+//
+// Called with "echo" it is a server of b_socket.h.
 package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,7 +146,40 @@ func held() {
 	close(values)
 }
 
+func handle(connection net.Conn) {
+	defer connection.Close()
+	buffer := make([]byte, 128)
+	for {
+		size, err := connection.Read(buffer)
+		if err == nil {
+			_, err = connection.Write(buffer[:size])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// On one processor.
+func echo() {
+	runtime.GOMAXPROCS(1)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("port %d own 0\n", listener.Addr().(*net.TCPAddr).Port)
+	for {
+		connection, err := listener.Accept()
+		if err == nil {
+			go handle(connection)
+		}
+	}
+}
+
 func main() {
+	if os.Args[1] == "echo" {
+		echo()
+	}
 	held()
 	for i := 0; i < rounds; i++ {
 		for _, of := range pairs {

@@ -16,9 +16,25 @@ $1 == "dotnet" { add_dotnet($2, $3, $4, $5, $6) }
 $1 == "pair" { add_pair($2 FS $3, $4, $5) }
 $1 == "turn" { add_turn($2 FS $3 FS $4 FS $5, $6, $7) }
 $1 == "held" { held[++helds] = $2; held_bytes[helds] = $3 }
+$1 == "served" { add_served($2 FS $3, $2, $3, $4, $5, $6, $7, $8) }
+$1 == "serves" { serves[$2, $3, ++serves_count[$2, $3]] = $4 }
+$1 == "absent" { absent[++absents] = $2 ": " $3 }
 $1 == "place" { place_ns[$2, ++place_count[$2]] = $3 }
 
 END {
+    if (!("only" in text)) bars_of_all()
+    server_bars()
+    print_tables()
+    print_dotnet()
+    print_turns()
+    if (!("only" in text)) print_memory()
+    print_servers()
+    print_notes()
+    print_bars()
+    write_json()
+}
+
+function bars_of_all() {
     placement_bar()
     instruction_bars()
     allocation_bar()
@@ -36,13 +52,6 @@ END {
         "await_value 1.5 await_done 1.5 await_suspended 1.5 await_loop 1.5 post_one 1 " \
         "post_64 1 threadpool 2 threadpool_own 2 timers_heap 1 timers_uv 1 " \
         "memory_at_once 0 memory_pending 0 memory_shared 1")
-    print_tables()
-    print_dotnet()
-    print_turns()
-    print_memory()
-    print_notes()
-    print_bars()
-    write_json()
 }
 
 # ---- bars ----
@@ -200,6 +209,152 @@ function bytes_of(key,    i) {
     return i in bytes ? bytes[i] : "null"
 }
 
+# ---- servers: measured in rounds, and counted (b_socket_load.c) ----
+
+function add_served(key, name, connections, rate, cpu, p50, p99, busy,    i) {
+    if (!(key in served_rounds)) served[++serveds] = key
+    i = ++served_rounds[key]
+    served_value[key, "rate", i] = rate; served_value[key, "cpu", i] = cpu
+    served_value[key, "p50", i] = p50; served_value[key, "p99", i] = p99
+    served_value[key, "busy", i] = busy
+}
+
+function served_median(key, what,    i, one) {
+    for (i = 1; i <= served_rounds[key]; i++) one[i] = served_value[key, what, i]
+    return median(one, served_rounds[key])
+}
+
+# Of the ratios of the rounds: the median, and quartiles[1] and [3] around it.
+function served_ratio(name, to, connections, what, quartiles,    a, b, i, count, one) {
+    a = name FS connections; b = to FS connections
+    if (!(a in served_rounds) || !(b in served_rounds)) return "null"
+    count = served_rounds[a]
+    for (i = 1; i <= count; i++)
+        one[i] = served_value[a, what, i] / served_value[b, what, i]
+    median(one, count)
+    quartiles[1] = one[int((count + 3) / 4)]
+    quartiles[3] = one[count + 1 - int((count + 3) / 4)]
+    return one[int(count / 2) + 1]
+}
+
+function count_of_server(name, what,    i, one) {
+    if (!((name, what) in serves_count)) return "null"
+    for (i = 1; i <= serves_count[name, what]; i++) one[i] = serves[name, what, i]
+    return median(one, serves_count[name, what])
+}
+
+# The least of the ratios to the libraries, each that of the rounds.
+function least_ratio(connections,    i, field, one, least) {
+    least = "null"
+    for (i = 1; i <= serveds; i++) {
+        split(served[i], field, FS)
+        if (field[2] != connections || field[1] ~ /^(vts|raw epoll)/) continue
+        one = served_ratio("vts", field[1], connections, "rate")
+        if (one != "null" && (least == "null" || one < least)) least = one
+    }
+    return least
+}
+
+# Against the loop by hand, and against the best library.
+function rate_bars(id, connections) {
+    add_bar(id, served_ratio("vts", "raw epoll", connections, "rate"), 0.98, 1)
+    add_bar(id "_libraries", least_ratio(connections), 0.98, 1)
+}
+
+function server_bars() {
+    if (("only" in text) && serveds == 0) return
+    rate_bars("echo_64", 64)
+    rate_bars("echo_1000", 1000)
+    add_bar("echo_uring_64", served_ratio("vts, io_uring", "raw epoll", 64, "rate"), 1.03, 1)
+    add_bar("echo_uring_10000", served_ratio("vts, io_uring", "raw epoll", 10000, "rate"),
+        1.10, 1)
+    add_bar("echo_cpu", served_ratio("vts", "raw epoll", 64, "cpu"), 1.02)
+    add_bar("echo_syscalls", count_of_server("vts", "syscalls"), 2.06)
+    add_bar("echo_instructions", count_of_server("vts", "instructions"), 200)
+    add_bar("echo_allocations", count_of_server("vts", "allocations"), 0)
+    add_bar("idle_bytes", count_of_server("vts", "idle_bytes"), 256)
+    add_bar("idle_10000", count_of_server("vts", "idle_served"), 10000, 1)
+    add_bar("echo_await", served_ratio("vts, await", "vts", 64, "cpu"), 1.03)
+}
+
+function print_servers(    i, field, connections) {
+    if (serveds == 0 && absents == 0) return
+    for (i = 1; i <= serveds; i++) {
+        split(served[i], field, FS)
+        if (field[2] != connections) {
+            connections = field[2]
+            printf "\n%-28s %9s %6s %13s %8s %6s %8s %8s %5s\n",
+                "echo, " connections " connection" (connections > 1 ? "s" : ""), "req/s", "ratio", "quartiles", "CPU ns",
+                "ratio", "p50 us", "p99 us", "busy"
+        }
+        print_served(served[i], field[1], connections)
+    }
+    print_server_counts()
+    for (i = 1; i <= absents; i++) printf "absent: %s\n", absent[i]
+}
+
+function print_served(key, name, connections,    ratio, quartiles) {
+    ratio = served_ratio(name, "raw epoll", connections, "rate", quartiles)
+    printf "  %-26s %9.0f %6s %13s %8.0f %6s %8.1f %8.1f %5.2f\n", name,
+        served_median(key, "rate"), short(ratio, 3),
+        sprintf("%.3f %.3f", quartiles[1], quartiles[3]), served_median(key, "cpu"),
+        short(served_ratio(name, "raw epoll", connections, "cpu"), 3),
+        served_median(key, "p50"), served_median(key, "p99"), served_median(key, "busy")
+}
+
+function print_server_counts(    i, field) {
+    printf "\n%-28s %8s %8s %8s %10s %10s %10s\n", "per request; per idle connection",
+        "syscall", "instr", "alloc", "bytes", "resident", "of 10000"
+    for (i = 1; i <= serveds; i++) {
+        split(served[i], field, FS)
+        if (field[2] != 64) continue
+        printf "  %-30s %8s %8s %8s %10s %10s %10s\n", field[1],
+            short(count_of_server(field[1], "syscalls"), 2),
+            short(count_of_server(field[1], "instructions"), 0),
+            short(count_of_server(field[1], "allocations"), 2),
+            short(count_of_server(field[1], "idle_bytes"), 0),
+            short(count_of_server(field[1], "idle_resident"), 0),
+            short(count_of_server(field[1], "idle_served"), 0)
+    }
+}
+
+function write_servers(    i, field, ratio, quartiles, key) {
+    printf "  ],\n  \"servers\": [\n" >json
+    for (i = 1; i <= serveds; i++) {
+        key = served[i]
+        split(key, field, FS)
+        ratio = served_ratio(field[1], "raw epoll", field[2], "rate", quartiles)
+        printf "    {\"name\": %s, \"connections\": %s, \"requests_per_second\": %.6g, " \
+            "\"ratio\": %s, \"ratio_quartiles\": [%s, %s], \"cpu_ns\": %.6g, " \
+            "\"cpu_ratio\": %s, \"p50_us\": %.6g, \"p99_us\": %.6g, \"busy\": %.3g}%s\n",
+            quote(field[1]), field[2], served_median(key, "rate"), ratio,
+            or_null(quartiles[1]), or_null(quartiles[3]), served_median(key, "cpu"),
+            served_ratio(field[1], "raw epoll", field[2], "cpu"), served_median(key, "p50"),
+            served_median(key, "p99"), served_median(key, "busy"),
+            (i < serveds ? "," : "") >json
+    }
+    write_server_counts()
+}
+
+function write_server_counts(    i, field, end) {
+    printf "  ],\n  \"server_counts\": [" >json
+    for (i = 1; i <= serveds; i++) {
+        split(served[i], field, FS)
+        if (field[2] != 64) continue
+        printf "%s\n    {\"name\": %s, \"syscalls\": %s, \"instructions\": %s, " \
+            "\"allocations\": %s, \"idle_bytes\": %s, \"idle_resident\": %s, " \
+            "\"idle_served\": %s}", end, quote(field[1]),
+            count_of_server(field[1], "syscalls"), count_of_server(field[1], "instructions"),
+            count_of_server(field[1], "allocations"), count_of_server(field[1], "idle_bytes"),
+            count_of_server(field[1], "idle_resident"),
+            count_of_server(field[1], "idle_served") >json
+        end = ","
+    }
+    printf "\n  ],\n  \"servers_absent\": [" >json
+    for (i = 1; i <= absents; i++)
+        printf "%s%s", (i > 1 ? ", " : ""), quote(absent[i]) >json
+}
+
 # ---- tables ----
 
 function short(value, digits) {
@@ -310,7 +465,8 @@ function write_json(    i, field, end) {
             or_null(syscalls[row[i]]), or_null(instructions[row[i]]),
             (i in bytes ? ", \"bytes\": " bytes[i] : ""), end >json
     }
-    printf "  ],\n  \"bars\": [\n" >json
+    write_servers()
+    printf "],\n  \"bars\": [\n" >json
     for (i = 1; i <= bars; i++)
         printf "    {\"id\": %s, \"ratio\": %s, \"bar\": %s, \"met\": %s}%s\n",
             quote(bar[i]), bar_ratio[i], bound[i], met[i], (i < bars ? "," : "") >json

@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh: builds the benchmarks, runs them, counts, and writes build/bench/results.json.
-#     CC=cc BUILD=build [BENCH_QUICK=1] sh bench/run.sh
+#     CC=cc BUILD=build [BENCH_QUICK=1] [BENCH_ONLY=b_socket] sh bench/run.sh
+# BENCH_ONLY: programs of programs(), or b_socket; the results are of those alone.
 # A bar that is missed is printed as missed; it does not fail the run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -13,10 +14,18 @@ WARN="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -
       -Wstrict-prototypes -Wmissing-prototypes -Werror"
 LINK="-pthread -lm"
 PLACES="0 1 2 3 4 5 6 7"
+SOURCES="vts.h vts_pcmon.h vts_socket.h"
 mkdir -p "$OUT"
 [ "${BENCH_QUICK:-0}" = 0 ] && unset BENCH_QUICK
 
 have() { command -v "$1" >/dev/null 2>&1; }
+
+# Whether that program is to be run.
+wants() {
+    [ -z "${BENCH_ONLY:-}" ] && return
+    case " $BENCH_ONLY " in *" $1 "*) return 0 ;; esac
+    return 1
+}
 
 # ---- build: the implementation is a translation unit of its own ----
 
@@ -24,7 +33,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_built() {
     [ -x "$OUT/$program" ] &&
         [ "$(cat "$OUT/$program.command" 2>/dev/null)" = "$command" ] &&
-        [ -z "$(find vts.h vts_pcmon.h bench -newer "$OUT/$program" 2>/dev/null)" ]
+        [ -z "$(find $SOURCES bench -newer "$OUT/$program" 2>/dev/null)" ]
 }
 
 # build PROGRAM SOURCE FLAG...
@@ -146,6 +155,69 @@ build_dotnet() {
     fi
 }
 
+# peer PROGRAM SOURCE PACKAGE: a server that has nothing of vts in it.
+peer() {
+    rm -f "$OUT/$1"
+    pkg-config --exists "$3" 2>/dev/null || {
+        echo "skip $1: $3 is not installed" >&2
+        return
+    }
+    # shellcheck disable=SC2046,SC2086
+    $CC $FLAGS $WARN "bench/$2" -o "$OUT/$1" $(pkg-config --cflags --libs "$3")
+}
+
+asio_server() {
+    [ -x "$OUT/b_socket_asio" ] &&
+        [ -z "$(find bench/b_socket* -newer "$OUT/b_socket_asio")" ] && return
+    "$CXX" -std=c++20 -O2 bench/b_socket_asio.cpp -o "$OUT/b_socket_asio" -pthread \
+        2>"$OUT/b_socket_asio.log" || {
+        rm -f "$OUT/b_socket_asio"
+        echo "skip b_socket_asio: not installed, or see $OUT/b_socket_asio.log" >&2
+    }
+}
+
+# io_uring is asked for if liburing is there; without it the servers say so.
+uring_flags() {
+    pkg-config --exists liburing 2>/dev/null || return
+    echo "-DVTS_SOCKET_URING $(pkg-config --cflags --libs liburing)"
+}
+
+# Servers, each a program of its own, and the load.
+build_servers() {
+    [ "$(uname -s)" = Linux ] || {
+        echo "skip b_socket: its load needs Linux" >&2
+        return
+    }
+    asio_server &
+    # shellcheck disable=SC2046
+    build b_socket b_socket.c -DBENCH_SOCKET $(uring_flags)
+    build b_socket_load b_socket_load.c
+    # shellcheck disable=SC2086
+    $CC $FLAGS $WARN -shared -fPIC bench/b_socket_count.c -o "$OUT/b_socket_count.so"
+    peer b_socket_uv b_socket_uv.c libuv
+    peer b_socket_event b_socket_event.c libevent_core
+    wait
+}
+
+build_peers() {
+    build_dotnet &
+    build_go
+    build_tokio
+    wait
+}
+
+build_some() {
+    build_peers
+    for program in $BENCH_ONLY; do
+        case $program in
+        b_socket) build_servers ;;
+        b_single) build b_single b_core.c -DVTS_SINGLE_THREADED ;;
+        b_core | b_pool | b_threads | b_memory) build "$program" "$program.c" ;;
+        *) build_all ;;
+        esac
+    done
+}
+
 build_all() {
     build_dotnet &
     build b_core b_core.c &
@@ -167,6 +239,7 @@ build_all() {
         [ $((place % 2)) = 1 ] && wait
     done
     wait
+    build_servers
 }
 
 # ---- peers: what is installed that later programs compare with ----
@@ -180,7 +253,8 @@ peers() {
     have c++ && echo 'int main() {}' | c++ -std=c++20 -x c++ -fsyntax-only - 2>/dev/null &&
         echo "c++20"
     echo '#include <boost/asio.hpp>' | c++ -E -x c++ - >/dev/null 2>&1 && echo "boost"
-    for library in libuv glib-2.0 talloc tevent ck libtcmalloc jemalloc mimalloc; do
+    for library in libuv libevent liburing glib-2.0 talloc tevent ck libtcmalloc jemalloc \
+        mimalloc; do
         pkg-config --exists "$library" 2>/dev/null &&
             echo "$library $(pkg-config --modversion "$library")"
     done
@@ -241,8 +315,23 @@ peer_rows() {
 programs() {
     for program in b_core b_single b_pool b_threads b_pcmon b_await b_loop b_threadpool \
         b_timers b_memory; do
-        [ -x "$OUT/$program" ] && echo "$program"
+        [ -x "$OUT/$program" ] && wants "$program" && echo "$program"
     done
+}
+
+# After the others: each server and the load have a processor of their own.
+socket_rows() {
+    wants b_socket && [ -x "$OUT/b_socket_load" ] || return
+    "$OUT/b_socket_load" "$OUT" || echo "bench: b_socket_load failed" >&2
+}
+
+only_rows() {
+    header
+    printf 'header\tonly\t%s\n' "$BENCH_ONLY"
+    for program in $(programs); do
+        "$OUT/$program" || echo "bench: $program failed" >&2
+    done
+    socket_rows
 }
 
 measure() {
@@ -259,8 +348,14 @@ measure() {
     sh bench/syscalls.sh "$OUT" $(programs)
     wait
     cat "$OUT/instructions.tsv"
+    socket_rows
 }
 
-build_all
-measure >"$OUT/parts.tsv"
+if [ -n "${BENCH_ONLY:-}" ]; then
+    build_some
+    only_rows >"$OUT/parts.tsv"
+else
+    build_all
+    measure >"$OUT/parts.tsv"
+fi
 awk -v json="$OUT/results.json" -f bench/report.awk "$OUT/parts.tsv"

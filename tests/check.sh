@@ -8,10 +8,10 @@ BUILD=${BUILD:-build}
 LOGS=$BUILD/logs
 OUTER=${OUT:-$BUILD/check}
 JOBS=${JOBS:-2}
-QUICK="unit explore lint compile asan dotnet tsan fuzz mutants cxx examples readme
-firmware_size"
+QUICK="unit explore lint compile asan dotnet tsan fuzz mutants cxx sockets examples
+readme firmware_size"
 FULL="unit explore lint compile asan cbmc tsan dotnet coverage cross clang_sanitizers fuzz
-mutants cxx examples readme firmware_size"
+mutants cxx sockets examples readme firmware_size"
 
 count() { grep -c "^$1 " "$2" || true; }
 
@@ -62,6 +62,8 @@ sanitized() {
     programs "$1"
     # shellcheck disable=SC2086
     part "$1 stress" $launch "$BUILD/$1/stress"
+    # shellcheck disable=SC2086
+    part "$1 socket_soak" env SECONDS="$SOAK" $launch "$BUILD/$1/socket_soak"
     launch=
 }
 
@@ -102,6 +104,10 @@ run() {
         with_clang clang-asan sanitized
         with_clang clang-tsan sanitized
         ;;
+    sockets)
+        part "socket_peers" sh tests/socket_peers.sh
+        part "plain socket_soak" "$BUILD/plain/socket_soak"
+        ;;
     examples) examples example ;;
     *) part "$1" sh "tests/$1.sh" ;;
     esac
@@ -124,9 +130,10 @@ one() {
 
 gates=$*
 case ${1:-quick} in
-quick) gates=$QUICK LIMIT=${LIMIT:-300} ;;
-full) gates=$FULL LIMIT=${LIMIT:-7200} ;;
+quick) gates=$QUICK LIMIT=${LIMIT:-300} SOAK=4 ;;
+full) gates=$FULL LIMIT=${LIMIT:-7200} SOAK=20 ;;
 esac
+SOAK=${SOAK:-20}
 LIMIT=${LIMIT:-7200}
 
 # One run at a time: they share the logs.

@@ -50,6 +50,24 @@ for order in $orders; do
     done
 done
 
+# Pollers that are not built in by default: io_uring's where liburing is; kqueue's with
+# declarations of the tests', also as on a system that is not Linux.
+printf '#define VTS_IMPLEMENTATION\n#include "vts_socket.h"\n' >"$OUT/poller.c"
+kqueue="-DVTS__SOCKET_KQUEUE=1 -Itests/compile/kqueue"
+for cc in gcc clang; do
+    have $cc || { echo "skip pollers with $cc: no $cc"; continue; }
+    try "kqueue with $cc" $cc -std=c11 $WARN_C -Werror -I. $kqueue -c "$OUT/poller.c" \
+        -o "$OUT/poller.o"
+    try "kqueue with $cc, not Linux" $cc -std=c11 $WARN_C -Wno-sign-conversion -Werror \
+        -I. $kqueue -U__linux__ -D_GNU_SOURCE -c "$OUT/poller.c" -o "$OUT/poller.o"
+    if pkg-config --exists liburing 2>/dev/null; then
+        try "io_uring with $cc" $cc -std=c11 $WARN_C -Werror -I. -DVTS_SOCKET_URING -c \
+            "$OUT/poller.c" -o "$OUT/poller.o"
+    else
+        echo "skip io_uring with $cc: no liburing"
+    fi
+done
+
 # Two files that include, one that implements; C with C, C++ with C.
 unit=tests/compile/every_name.c
 try "two files link" $CC -std=c11 $WARN_C -Werror -I. -DFILE_MAIN -DFILE_NAME=one \

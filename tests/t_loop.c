@@ -185,6 +185,12 @@ static void bad_arguments_are_refused(void)
     desc.dispatch = NULL;
     desc.delays.storage = delay_storage;
     assert_code(vts_loop_init(&loop, &desc), VTS_E_ARGUMENT);
+    memset(&desc, 0, sizeof desc);
+    desc.park = fake_park;
+    desc.wake = fake_wake;
+    desc.dispatch = fake_dispatch;
+    assert_code(vts_loop_init(&loop, &desc), VTS_OK);
+    assert_code(vts_loop_destroy(&loop), VTS_OK);
     assert_code(vts_loop_destroy(NULL), VTS_E_ARGUMENT);
     assert_code(vts_loop_run(NULL), VTS_E_ARGUMENT);
     assert_code(vts_loop_run_once(NULL, 0), VTS_E_ARGUMENT);

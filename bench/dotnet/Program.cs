@@ -8,6 +8,7 @@
 // Given the path of b_core, it runs that one's rows for a burst each in every round, next
 // to its own, and prints what they took: pair TAB row of vts TAB row TAB ns TAB ns. What
 // the processor gives changes from second to second; this way both sides get the same.
+// Called with "echo" it is a server, see Echo.cs.
 
 using System;
 using System.Diagnostics;
@@ -355,6 +356,7 @@ static class Program
 
     private static int Main(string[] arguments)
     {
+        if (arguments.Length > 0 && arguments[0] == "echo") return Echo.Run();
         Pin();
         WarmUp();
         foreach (Row row in rows) CountBytes(row);

@@ -4,11 +4,15 @@
 //! then its own counterpart, see b_go.go. Prints lines of tab-separated fields for report.awk:
 //!
 //!     turn  tokio  group  row of vts  row of tokio  ns of vts  ns of tokio
+//!
+//! Called with "echo" it is a server of b_socket.h.
 
 use std::cell::Cell;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{spawn_local, yield_now, LocalSet};
 
@@ -71,8 +75,39 @@ fn turn(directory: &str, group: &str, row: &str, name: &str, own: impl Fn() -> f
     }
 }
 
+async fn handle(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = [0; 128];
+    loop {
+        let size = stream.read(&mut buffer).await?;
+        if size == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..size]).await?;
+    }
+}
+
+async fn serve() -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("port {} own 128", listener.local_addr()?.port());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        spawn_local(async {
+            let _ = handle(stream).await;
+        });
+    }
+}
+
+/// On one thread.
+fn echo() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    LocalSet::new().block_on(&runtime, serve()).unwrap();
+}
+
 fn main() {
     let directory = std::env::args().nth(1).expect("the directory of the C programs");
+    if directory == "echo" {
+        return echo();
+    }
     for _ in 0..ROUNDS {
         turn(
             &directory,
