@@ -13,8 +13,9 @@ if ! command -v apt-get >/dev/null 2>&1; then
     cat >&2 <<'END'
 This machine has no apt-get. Install a C compiler, make, pkg-config and
 
-  Fedora    dnf install hwloc-devel libcmocka-devel clang libasan libubsan libtsan liburing-devel socat
-  Alpine    apk add build-base pkgconf hwloc-dev cmocka-dev clang liburing-dev socat
+  Fedora    dnf install hwloc-devel libcmocka-devel clang libasan libubsan libtsan
+            liburing-devel
+  Alpine    apk add build-base pkgconf hwloc-dev cmocka-dev clang liburing-dev
   macOS     brew install hwloc cmocka pkg-config
 
 then run the other target of your command on its own, for example: make demo
