@@ -1886,7 +1886,64 @@ static void lines_beyond_65535_are_lines_like_others(void)
                         "of this block (await inside a nested switch?)");
 }
 
+/* Where a frame waits is told only while it does: one that runs cannot be resumed. */
+typedef struct looker {
+    vts_co co;
+    vts_pool *pool;
+    vts_source *source;
+    vts_token token;
+    operation *bare;
+    intptr_t n;
+    int line[3];
+} looker;
+
+static vts_valuetask rented(looker *f)
+{
+    f->source = vts_pool_rent(f->pool, &f->token);
+    return vts_valuetask_of(f->source, f->token);
+}
+
+static vts_step looks_where_it_waits(vts_co *co)
+{
+    looker *f = VTS_SELF(co, looker);
+
+    VTS_ASYNC(co) {
+        VTS_AWAIT(f->n, rented(f));
+        f->line[0] = co->line;
+        VTS_AWAIT(f->n, begin(f->bare));
+        f->line[1] = co->line;
+        VTS_YIELD(NULL);
+        f->line[2] = co->line;
+    }
+    return vts_co_finish(co, f->n);
+}
+
+static void a_frame_that_runs_waits_nowhere(void)
+{
+    static VTS_POOL_STORAGE(storage, vts_source, 2);
+    vts_pool_desc desc = {0};
+    vts_pool pool;
+    operation bare = {0};
+    looker f = {.pool = &pool, .bare = &bare, .line = {-7, -7, -7}};
+    vts_valuetask task;
+
+    desc.storage = storage;
+    desc.storage_size = sizeof storage;
+    assert_code(vts_pool_init(&pool, &desc), VTS_OK);
+    task = vts_co_start(&f.co, looks_where_it_waits);
+    assert_true(f.co.line > 0);
+    assert_code(vts_source_set_result(f.source, f.token, 1), VTS_OK);
+    assert_int_equal(f.line[0], 0);
+    assert_true(f.co.line > 0);
+    complete(&bare, 2);
+    assert_int_equal(f.line[1], 0);
+    assert_int_equal(f.line[2], 0);
+    assert_int_equal(taken(task), 2);
+    assert_code(vts_pool_destroy(&pool), VTS_OK);
+}
+
 static const test_case tests[] = {
+    TEST(a_frame_that_runs_waits_nowhere),
     TEST(a_coroutine_runs_to_its_first_pending_await),
     TEST(an_await_of_what_is_completed_goes_on_in_place),
     TEST(a_frame_is_started_again),
