@@ -33,7 +33,8 @@ CROSS_DEPS = qemu-user clang \
        $(foreach cpu,i386 s390x powerpc ppc64 arm64 armhf riscv64, \
            libgcc-12-dev-$(cpu)-cross libc6-dev-$(cpu)-cross)
 VERIFY_DEPS = $(DEPS) clang-19 llvm-19 libclang-rt-19-dev libclang-rt-14-dev
-BENCH_DEPS = valgrind strace g++ libuv1-dev libboost-dev golang-go cargo librust-tokio-dev
+BENCH_DEPS = valgrind strace g++ libuv1-dev libevent-dev libboost-dev golang-go cargo \
+       librust-tokio-dev liburing-dev gnuplot-nox
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -67,7 +68,7 @@ check: need-hwloc need-cmocka
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/check.sh quick
 
 .PHONY: verify verify-deps
-## every gate in full: all mutants, proofs, coverage, other processors (30 minutes)
+## every gate in full: all mutants, proofs, coverage, other processors (hours)
 verify: need-hwloc need-cmocka
 	@$(MAKE) --no-print-directory -j$$(nproc) build-check build-clang-sanitized
 	@CC="$(CC)" BUILD="$(BUILD)" FULL=1 sh tests/check.sh full
@@ -120,7 +121,7 @@ soak: $(BUILD)/plain/socket_soak
 	SECONDS=$${SECONDS:-600} $(BUILD)/plain/socket_soak
 
 .PHONY: sockets
-## sockets against socat, netcat, curl, ten thousand connections, a lossy network; the soak
+## sockets against other programs, ten thousand of them, a lossy network; the soak
 sockets: $(BUILD)/plain/socket_soak
 	@CC="$(CC)" sh tests/check.sh sockets
 

@@ -18,6 +18,7 @@ LIMIT=${LIMIT:-120} # seconds for each program
 MEASURE="-std=c11 -O0 -g -I. -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc
     -fprofile-update=atomic"
 LIBS="$(pkg-config --libs hwloc 2>/dev/null || true) -pthread -lm -lcmocka"
+URING="$(pkg-config --libs liburing 2>/dev/null || true)"
 started=0
 
 # refute TEXT FILE: a failure, with the head of what a tool said.
@@ -35,7 +36,8 @@ measure() {
     tests=$3
     shift 3
     # shellcheck disable=SC2086
-    if ! $CLANG $MEASURE $HWLOC "$@" "$source" -o "$program" $LIBS 2>"$program.warnings"; then
+    if ! $CLANG $MEASURE $HWLOC "$@" "$source" -o "$program" $LIBS $URING \
+        2>"$program.warnings"; then
         refute "$program does not compile" "$program.warnings"
     elif ! LLVM_PROFILE_FILE="$program.%m.profraw" timeout "$LIMIT" "$program" \
         --only "$tests" >"$program.log" 2>&1; then
@@ -75,12 +77,22 @@ measure_back_ends() {
     start portable_t_task tests/t_task.c '*' -U__linux__ -D_GNU_SOURCE=
 }
 
+# flags_of NAME: as the Makefile has them.
+flags_of() {
+    case $1 in
+    t_socket | t_socket_rules | t_socket_uring | t_netstream)
+        [ -z "$URING" ] || echo "-DVTS_SOCKET_URING $(pkg-config --cflags liburing)"
+        ;;
+    esac
+}
+
 measure_tests() {
     for source in tests/t_*.c; do
         name=$(basename "$source" .c)
         for header in "$@"; do
             includes "$source" "$header" || continue
-            start "$name" "$source" '*'
+            # shellcheck disable=SC2046
+            start "$name" "$source" '*' $(flags_of "$name")
             break
         done
     done
