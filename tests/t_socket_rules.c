@@ -4,7 +4,7 @@
 #include "vts_socket.h"
 #include "test.h"
 
-#define PATIENCE VTS_SECONDS(20) /* for what has to happen */
+#define PATIENCE VTS_SECONDS(10) /* for what has to happen */
 
 static vts_socket_poller poller;
 static vts_socket_loop net;
@@ -145,7 +145,7 @@ static void await(operation *o, vts_valuetask task)
 static bool is_readable(int descriptor)
 {
     struct pollfd item = {descriptor, POLLIN, 0};
-    return poll(&item, 1, 20000) == 1;
+    return poll(&item, 1, 8000) == 1;
 }
 
 // ---- what begins, begins whatever the poller said ----
@@ -202,6 +202,27 @@ static void what_waited_behind_a_canceled_operation_has_its_turn(void)
     run_until(&two.done);
     assert_true(one.done && one.status == VTS_CANCELED);
     assert_int_equal(two.result, 0);
+    tear_down();
+    close(peer);
+}
+
+/* The first has a limit, and so is not in the socket's own record, which is free. */
+static void receives_both(vts_work *work)
+{
+    (void)work;
+    await(&one, vts_socket_recv(&a, buffer, 1, 0, &limit));
+    await(&two, vts_socket_recv(&a, buffer + 1, 1, 0, NULL));
+}
+
+static void a_plain_receive_waits_behind_a_limited_one(void)
+{
+    setup();
+    on_loop(receives_both);
+    assert_false(one.done || two.done);
+    assert_int_equal(send(peer, "12", 2, 0), 2);
+    run_until(&two.done);
+    assert_true(one.done);
+    assert_memory_equal(buffer, "12", 2);
     tear_down();
     close(peer);
 }
@@ -289,12 +310,14 @@ static void a_canceled_operation_may_free_its_socket(void)
 
 EACH(a_disconnect_sends_the_end_after_a_short_read)
 EACH(what_waited_behind_a_canceled_operation_has_its_turn)
+EACH(a_plain_receive_waits_behind_a_limited_one)
 EACH(a_handle_whose_result_was_taken_is_not_the_next_ones)
 EACH(a_canceled_operation_may_free_its_socket)
 
 static const test_case tests[] = {
     LIST(a_disconnect_sends_the_end_after_a_short_read),
     LIST(what_waited_behind_a_canceled_operation_has_its_turn),
+    LIST(a_plain_receive_waits_behind_a_limited_one),
     LIST(a_handle_whose_result_was_taken_is_not_the_next_ones),
     LIST(a_canceled_operation_may_free_its_socket),
 };
