@@ -75,10 +75,11 @@
            limit.deadline = vts_after(VTS_SECONDS(5));
            VTS_TRY(n, vts_socket_recv(&socket, buffer, sizeof buffer, 0, &limit));
 
-   (5) run, and end
+   (5) run, and end: until vts_loop_stop, or a task of yours is completed; close every
+       socket, take every result
 
-           vts_loop_run(&net.loop);
-           vts_socket_loop_destroy(&net);     // VTS_E_BUSY while a socket is open
+           vts_loop_run_until(&net.loop, task, VTS_NEVER);
+           vts_socket_loop_destroy(&net);     // VTS_E_BUSY while anything is left
 
    ----------------------------------------------------------------------------------
    >>concepts
@@ -125,7 +126,7 @@
 
    PRESSURE. Nothing a peer does makes memory grow. A listener that finds no descriptors
    free waits until some are (it looks ten times a second, and when this loop closes a
-   socket), and counts it: vts_socket_loop_statistics.
+   socket), and counts it: vts_socket_loop_get_statistics.
 
    ----------------------------------------------------------------------------------
    >>rules
@@ -134,9 +135,12 @@
       are until it is completed.
    2. The memory of a socket may go when it is closed and the result of every operation was
       taken.
-   3. Take every result. An accepted descriptor that nobody takes is lost: cancel an accept
-      instead of forgetting it.
-   4. After a connect that failed or was canceled, close the socket.
+   3. Take every result: one that is left keeps its request, and the loop cannot be
+      destroyed. An accepted descriptor that nobody takes is lost: cancel an accept instead
+      of forgetting it.
+   4. After a connect that failed or was canceled, close the socket. Why it failed is told
+      once: to a receive, if one waits already; the connect is -ECONNABORTED then.
+   5. While a socket that was closed is opened again, no other thread starts anything on it.
 
    function                                     from
    socket loop init, destroy                    one thread, nobody else in the loop
@@ -217,7 +221,7 @@ typedef enum vts_socket_shutdown_how {
 /* Flags of receiving and sending, to be or-ed. */
 typedef enum vts_socket_flags {
     VTS_SOCKET_PEEK = 1, /* of a receive: what is read stays                          */
-    VTS_SOCKET_OOB = 2,  /* urgent data                                               */
+    VTS_SOCKET_OOB = 2,  /* urgent data; to receive: -EINVAL while there is none      */
     VTS_SOCKET_MORE = 4  /* of a send: more follows at once, wait for it              */
 } vts_socket_flags;
 
@@ -377,7 +381,7 @@ typedef struct vts_socket_loop {
 // Errors are negative errnos, or VTS_E_... of vts.h. Every operation also fails with
 // VTS_E_ARGUMENT (a NULL socket; NULL memory with a size; more than INT_MAX bytes; unknown
 // flags), VTS_E_CLOSED (the socket is not open), VTS_E_EXHAUSTED (the pool of requests).
-// Nothing allocates, unless the pool of requests has to grow.
+// Nothing allocates, unless the pool of requests, or the poller's table, has to grow.
 
 /* ---- addresses ---- */
 
@@ -435,7 +439,7 @@ VTS_API int vts_socket_open(vts_socket *socket, vts_socket_loop *loop,
                             vts_socket_family family, vts_socket_type type);
 
 /* The same over a descriptor (an accepted one, say), which the socket owns if this returns
-   VTS_OK. Made not blocking. -ENOTSOCK. */
+   VTS_OK. Made not blocking; whether children inherit it stays as it is. -ENOTSOCK. */
 VTS_API int vts_socket_adopt(vts_socket *socket, vts_socket_loop *loop, int descriptor);
 
 /* A negative errno; -EAFNOSUPPORT for an address of another family. */
@@ -470,7 +474,7 @@ VTS_API vts_valuetask vts_socket_connect(vts_socket *socket, const vts_address *
 /* At least one byte, at most size: how many; 0 at the end of a stream. size 0: completes
    with 0 as soon as there is something to receive, and takes nothing. A datagram that is
    longer fails with -EMSGSIZE, after its beginning was written (recv_msg tells it apart).
-   recv_from: with the sender's address. */
+   recv_from: with the sender's address, but of size 0. */
 VTS_API vts_valuetask vts_socket_recv(vts_socket *socket, void *buffer, size_t size,
                                       unsigned flags, const vts_socket_limit *limit);
 VTS_API vts_valuetask vts_socket_recv_from(vts_socket *socket, void *buffer, size_t size,
@@ -509,17 +513,19 @@ VTS_API vts_valuetask vts_socket_send_msg(vts_socket *socket, const vts_message 
 VTS_API vts_valuetask vts_socket_send_file(vts_socket *socket, int file, uint64_t *offset,
                                            size_t count, const vts_socket_limit *limit);
 
-/* 0. What waits in a direction that is shut down completes: a receive with 0. */
+/* 0. Of receiving at once: what waits to receive completes with 0. Of sending, and of both,
+   in its turn: what was to be sent before is sent first. */
 VTS_API vts_valuetask vts_socket_shutdown(vts_socket *socket, vts_socket_shutdown_how how);
 
 /* Ends a connection and keeps the socket: shuts sending down, waits for the peer to do the
    same (what still comes is dropped), and leaves a socket that can connect again: 0. Of a
-   datagram socket, forgets the peer. */
+   datagram socket, forgets the peer. -EOPNOTSUPP of Unix-domain connections. */
 VTS_API vts_valuetask vts_socket_disconnect(vts_socket *socket,
                                             const vts_socket_limit *limit);
 
 /* Closes: what waits is canceled with -ECANCELED. 0, at once on the loop's thread; from
-   another one when the loop has done it. VTS_E_CLOSED if it is closed. Where nobody runs
+   another one when the loop has done it (which takes a request: VTS_E_EXHAUSTED if there
+   is none, and it stays open). VTS_E_CLOSED if it is closed. Where nobody runs
    the loop: vts_valuetask_forget(vts_socket_close(&socket)), then one pass of the loop. */
 VTS_API vts_valuetask vts_socket_close(vts_socket *socket);
 
@@ -1143,10 +1149,41 @@ VTS_API int vts_address_set_port(vts_address *address, uint16_t port)
     return VTS_OK;
 }
 
+static bool vts__same(const vts_address *a, const vts_address *b, size_t at, size_t size)
+{
+    return memcmp(a->as.bytes + at, b->as.bytes + at, size) == 0;
+}
+
+/* Without what follows the end of a path. */
+static size_t vts__address_length(const vts_address *address)
+{
+    const size_t path = offsetof(struct sockaddr_un, sun_path);
+    const char *text = (const char *)address->as.bytes + path;
+
+    if (vts_address_family(address) != VTS_UNIX || address->size <= path || *text == 0) {
+        return address->size;
+    }
+    return path + strnlen(text, address->size - path);
+}
+
 VTS_API bool vts_address_equals(const vts_address *a, const vts_address *b)
 {
+    vts_socket_family family = vts_address_family(a);
+
     if (a == NULL || b == NULL) return a == b;
-    return a->size == b->size && memcmp(a->as.bytes, b->as.bytes, a->size) == 0;
+    if (family != vts_address_family(b) || vts_address_port(a) != vts_address_port(b)) {
+        return false;
+    }
+    if (family == VTS_IPV4) {
+        return vts__same(a, b, offsetof(struct sockaddr_in, sin_addr), sizeof(struct in_addr));
+    }
+    if (family == VTS_IPV6) {
+        return vts__same(a, b, offsetof(struct sockaddr_in6, sin6_addr),
+                         sizeof(struct in6_addr)) &&
+               vts__same(a, b, offsetof(struct sockaddr_in6, sin6_scope_id), 4);
+    }
+    return vts__address_length(a) == vts__address_length(b) &&
+           vts__same(a, b, 0, vts__address_length(a));
 }
 
 /* A decimal port, all of the text. */
@@ -1331,6 +1368,7 @@ static int vts__system_family(vts_socket_family family)
 #define VTS__ATTACHED 8u /* the poller knows it, for both directions and for good        */
 #define VTS__PAUSED 16u  /* in its loop's list                                           */
 #define VTS__IS_SHORT 32u /* and what it waits for was not free                          */
+#define VTS__IS_SHUT 64u  /* its receives: of a datagram socket the system does not tell */
 
 enum {
     VTS__RECV,
@@ -1512,10 +1550,12 @@ static int vts__try_accept(vts_socket *socket, vts__io *io)
 static int vts__drain(const vts_socket *socket)
 {
     char dropped[4096];
-    int moved;
+    int moved = 1;
 
-    do moved = vts__sys_recv(socket->descriptor, dropped, sizeof dropped, 0);
-    while (moved > 0);
+    for (int turns = VTS__SOCKET_TURNS; moved > 0; turns--) {
+        if (turns == 0) return VTS__SOON;
+        moved = vts__sys_recv(socket->descriptor, dropped, sizeof dropped, 0);
+    }
     return moved == -ECONNRESET || moved == -ENOTCONN ? 0 : moved;
 }
 
@@ -1525,6 +1565,9 @@ static int vts__try_disconnect(vts_socket *socket, vts__io *io)
     struct sockaddr nobody;
     int error = 0;
 
+    if (socket->family == VTS_UNIX && (socket->traits & VTS__IS_DATAGRAM) == 0) {
+        return -EOPNOTSUPP;
+    }
     if ((socket->traits & VTS__IS_STREAM) != 0) {
         if (io->done == 0) error = vts__sys_shutdown(socket->descriptor, SHUT_WR);
         if (error < 0) return error;
@@ -1553,15 +1596,17 @@ static int vts__try_send_all(vts_socket *socket, vts__io *io)
 {
     const char *buffer = (const char *)io->buffer;
 
-    do {
+    for (int turns = VTS__SOCKET_TURNS; turns > 0; turns--) {
         uint32_t left = io->length - io->done;
         int moved = vts__sys_send(socket->descriptor, buffer + io->done, left,
                                   vts__send_flags(io->flags));
         if (moved < 0) return moved;
         io->done += (uint32_t)moved;
         vts__hint(socket, VTS__SENDS, moved, left);
-    } while (io->done < io->length && socket->ready[VTS__SENDS]);
-    return io->done < io->length ? VTS__AGAIN : (int)io->done;
+        if (io->done == io->length) return (int)io->done;
+        if (!socket->ready[VTS__SENDS]) return VTS__AGAIN;
+    }
+    return VTS__SOON;
 }
 
 /* A Unix-domain receiver that is full does not tell those who are not connected to it when
@@ -1612,15 +1657,25 @@ static int vts__try_send_file(vts_socket *socket, vts__io *io)
 {
     uint64_t *offset = (uint64_t *)io->buffer;
 
-    while (io->done < io->length) {
-        int moved = vts__sys_sendfile(socket->descriptor, (int)(intptr_t)io->more, *offset,
+    for (int turns = VTS__SOCKET_TURNS; io->done < io->length; turns--) {
+        int moved = VTS__SOON;
+        if (turns > 0) {
+            moved = vts__sys_sendfile(socket->descriptor, (int)(intptr_t)io->more, *offset,
                                       io->length - io->done);
+        }
         if (moved < 0) return moved;
         if (moved == 0) break;
         io->done += (uint32_t)moved;
         *offset += (uint64_t)moved;
     }
     return (int)io->done;
+}
+
+/* A connect that has failed, and somebody else was told why. */
+static bool vts__has_hung_up(int descriptor)
+{
+    struct pollfd item = {descriptor, 0, 0};
+    return vts__sys_poll(&item, 1, 0) > 0 && (item.revents & POLLHUP) != 0;
 }
 
 /* Begun: is it done? A poller that reports the socket of an earlier time is told apart
@@ -1634,7 +1689,8 @@ static int vts__connected(const vts_socket *socket)
 
     if (error == 0) error = -failure;
     if (error == 0) error = vts__sys_getpeername(socket->descriptor, peer.as.bytes, &length);
-    return error == -ENOTCONN ? VTS__AGAIN : error;
+    if (error != -ENOTCONN) return error;
+    return vts__has_hung_up(socket->descriptor) ? -ECONNABORTED : VTS__AGAIN;
 }
 
 /* A Unix-domain listener whose queue is full says EAGAIN, and nobody tells when it is not
@@ -1655,7 +1711,14 @@ static int vts__try_connect(vts_socket *socket, vts__io *io)
 static int vts__try_shutdown(vts_socket *socket, vts__io *io)
 {
     static const int how[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
-    return vts__sys_shutdown(socket->descriptor, how[io->length]);
+    int error = vts__sys_shutdown(socket->descriptor, how[io->length]);
+
+    if (error == 0 && io->length != VTS_SHUTDOWN_SEND &&
+        (socket->traits & VTS__IS_DATAGRAM) != 0) {
+        socket->traits |= VTS__IS_SHUT;
+        socket->ready[VTS__RECEIVES] = true;
+    }
+    return error;
 }
 
 static int vts__try(vts_socket *socket, vts__io *io)
@@ -1665,7 +1728,9 @@ static int vts__try(vts_socket *socket, vts__io *io)
         vts__try_recv_msg, vts__try_accept,       vts__try_disconnect, vts__try_send,
         vts__try_send_all, vts__try_send_to,      vts__try_send_vector, vts__try_send_msg,
         vts__try_send_file, vts__try_connect,     vts__try_shutdown};
-    return tries[io->kind](socket, io);
+    int result = tries[io->kind](socket, io);
+    bool shut = (socket->traits & VTS__IS_SHUT) != 0 && vts__direction(io) == VTS__RECEIVES;
+    return result == VTS__AGAIN && shut ? 0 : result;
 }
 
 // ----------------------------------------------------------------------------------
@@ -1926,12 +1991,14 @@ static bool vts__served(vts_socket *socket, unsigned direction, vts__operation *
 static VTS__NOINLINE void vts__serve(vts_socket *socket, unsigned direction)
 {
     vts__operation *oldest;
+    int result;
 
     do {
         oldest = socket->last[direction]->next;
         if ((oldest->io.state & VTS__BUSY) != 0) return;
-    } while (vts__served(socket, direction, oldest,
-                         vts__attempt(socket, direction, &oldest->io)));
+        result = socket->loop->turns-- > 0 ? vts__attempt(socket, direction, &oldest->io)
+                                           : VTS__SOON;
+    } while (vts__served(socket, direction, oldest, result));
 }
 
 /* The same of a plain receive that waits alone, without what others need. */
@@ -1958,7 +2025,7 @@ static VTS__INLINE void vts__serve_receives(vts_socket *socket)
     socket->ready[VTS__RECEIVES] = true;
     if (last == NULL) return;
     if (last->next == last && last->io.state == VTS__WAITS && last->io.kind == VTS__RECV &&
-        last->io.flags == 0) {
+        last->io.flags == 0 && (socket->traits & VTS__IS_SHUT) == 0) {
         vts__serve_receive(socket, last);
     } else {
         vts__serve(socket, VTS__RECEIVES);
@@ -2125,7 +2192,8 @@ static void vts__request_begin(vts_socket_request *request)
     if (socket == NULL) {
         vts__request_start_timer(request);
     } else if (!vts__request_is_current(request)) {
-        vts__request_finish(request, -ECANCELED, true);
+        bool closes = operation->io.kind == VTS__CLOSE;
+        vts__request_finish(request, closes ? VTS_E_CLOSED : -ECANCELED, !closes);
     } else if (operation->io.kind == VTS__CLOSE) {
         vts__socket_close(socket);
         vts__request_finish(request, 0, false);
@@ -2238,6 +2306,13 @@ static VTS__INLINE vts_valuetask vts__operation_result(vts_socket *socket, const
     return vts__operation_task(own);
 }
 
+/* One that never ends anything is none. */
+static VTS__INLINE bool vts__is_limit(const vts_socket_limit *limit)
+{
+    return limit != NULL && (limit->cancel.source != NULL ||
+                             (limit->deadline != 0 && limit->deadline != VTS_NEVER));
+}
+
 /* What every operation goes through that is not plain: at once, or to wait. */
 static VTS__NOINLINE vts_valuetask vts__operation_start(vts_socket *socket, vts__io *io,
                                                         const vts_socket_limit *limit)
@@ -2247,14 +2322,18 @@ static VTS__NOINLINE vts_valuetask vts__operation_start(vts_socket *socket, vts_
 
     if (socket == NULL) return vts_valuetask_from_error(VTS_E_ARGUMENT);
     if (!vts_socket_is_open(socket)) return vts_valuetask_from_error(VTS_E_CLOSED);
-    if (limit != NULL && vts_cancellation_is_requested(limit->cancel)) {
+    if (!vts__is_limit(limit)) {
+        limit = NULL;
+    } else if (vts_cancellation_is_requested(limit->cancel)) {
         return vts_valuetask_from_canceled(-ECANCELED);
     }
     if (!vts_loop_is_current(&socket->loop->loop)) {
         return vts__request_post(socket->loop, socket, io, limit);
     }
     if (socket->last[direction] == NULL || vts__is_urgent(io)) {
-        result = socket->loop->turns-- > 0 ? vts__attempt(socket, direction, io) : VTS__SOON;
+        result = socket->loop->turns-- > 0 || vts__is_urgent(io)
+                     ? vts__attempt(socket, direction, io)
+                     : VTS__SOON;
     }
     return vts__operation_result(socket, io, limit, result);
 }
@@ -2850,7 +2929,7 @@ typedef struct vts__uring_place {
    before it are taken to a list first. */
 typedef struct vts__uring {
     struct io_uring ring;
-    vts__thread *owner; /* the only one that the kernel lets in; NULL: none yet        */
+    vts_word owner; /* the only thread that the kernel lets in; 0: none yet           */
     int wake;
     bool awaits_wake;
     bool cancels_again; /* of a cancellation nothing came                             */
@@ -3075,12 +3154,14 @@ static void vts__uring_prepare_accept(struct io_uring_sqe *entry, int descriptor
                          (socklen_t *)&from->size, flags);
 }
 
+/* POLLPRI alone is nothing that io_uring wakes for. */
 static void vts__uring_prepare_poll(struct io_uring_sqe *entry, int descriptor,
                                     const vts__io *io)
 {
     unsigned events = vts__direction(io) == VTS__SENDS ? POLLOUT : POLLIN;
+    bool urgent = (io->flags & VTS_SOCKET_OOB) != 0;
 
-    if (events == POLLIN && (io->flags & VTS_SOCKET_OOB) != 0) events = POLLPRI;
+    if (events == POLLIN && urgent) events = POLLPRI | POLLRDBAND;
     io_uring_prep_poll_add(entry, descriptor, events);
 }
 
@@ -3145,11 +3226,22 @@ static void vts__uring_prepare(vts__uring *state, uint32_t at)
 
 // ---- whose ring it is ----
 
+/* A number that no other thread ever has: the memory of one that has ended is the next
+   one's, and the kernel tells them apart. */
+static vts_word vts__uring_thread(void)
+{
+    static vts_word last;
+    static VTS__THREAD_LOCAL vts_word own;
+
+    if (own == 0) own = vts__add_acq_rel(&last, 1) + 1;
+    return own;
+}
+
 static void vts__uring_enable(vts__uring *state)
 {
     syscall(SYS_io_uring_register, state->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
             0);
-    state->owner = &vts__self;
+    state->owner = vts__uring_thread();
 }
 
 /* With the ring of another thread, its operations are given back undone: they start again,
@@ -3174,8 +3266,8 @@ static int vts__uring_take_over(vts__uring *state)
 
 static VTS__INLINE int vts__uring_own(vts__uring *state)
 {
-    if (state->owner == &vts__self) return 0;
-    if (state->owner != NULL) return vts__uring_take_over(state);
+    if (state->owner == vts__uring_thread()) return 0;
+    if (state->owner != 0) return vts__uring_take_over(state);
     vts__uring_enable(state);
     return 0;
 }
@@ -3227,7 +3319,7 @@ static void vts__uring_cancel(vts_socket *socket, vts__operation *operation)
 {
     vts__uring *state = vts__uring_of(socket->loop);
 
-    if (state->owner != &vts__self) return; /* see prepare */
+    if (state->owner != vts__uring_thread()) return; /* see prepare */
     vts__uring_prepare_cancel(state, (uint32_t)operation->io.result);
 }
 
@@ -3906,6 +3998,7 @@ VTS_API vts_valuetask vts_socket_recv_from(vts_socket *socket, void *buffer, siz
         !vts__receive_flags_are_known(flags)) {
         return vts__wrong_argument();
     }
+    from->size = 0;
     if (size == 0) io.kind = VTS__RECV_NOTHING;
     return vts__operation_start(socket, &io, limit);
 }
@@ -3960,6 +4053,10 @@ VTS_API vts_valuetask vts_socket_recv_msg(vts_socket *socket, vts_message *messa
     vts__io_of(&io, VTS__RECV_MSG, message, 0, flags, NULL);
     if (!vts__receive_flags_are_known(flags) || !vts__message_is_valid(message)) {
         return vts__wrong_argument();
+    }
+    if (message->control_size == 0 &&
+        vts__buffers_are_empty(message->buffers, message->count)) {
+        io.kind = VTS__RECV_NOTHING;
     }
     return vts__operation_start(socket, &io, limit);
 }
@@ -4037,6 +4134,10 @@ VTS_API vts_valuetask vts_socket_send_msg(vts_socket *socket, const vts_message 
     if (!vts__send_flags_are_known(flags) || !vts__message_is_valid(message)) {
         return vts__wrong_argument();
     }
+    if (message->address != NULL) {
+        int error = vts__socket_takes(socket, message->address);
+        if (error != VTS_OK) return vts_valuetask_from_error(error);
+    }
     return vts__operation_start(socket, &io, limit);
 }
 
@@ -4087,11 +4188,6 @@ VTS_API vts_valuetask vts_socket_close(vts_socket *socket)
 // ----------------------------------------------------------------------------------
 // >>resolving
 // ----------------------------------------------------------------------------------
-
-#ifndef VTS__GETADDRINFO
-#define VTS__GETADDRINFO getaddrinfo
-#define VTS__FREEADDRINFO freeaddrinfo
-#endif
 
 #define VTS__NAME_SIZE 254u
 #define VTS__SERVICE_SIZE 32u
@@ -4151,7 +4247,7 @@ static void vts__lookup_ends(vts_work *work)
         if (result == VTS_OK) result = vts__lookup_copy(lookup);
         vts__request_finish(lookup->request, result, false);
     }
-    if (lookup->found != NULL) VTS__FREEADDRINFO(lookup->found);
+    if (lookup->found != NULL) freeaddrinfo(lookup->found);
     vts__poller_free(loop, lookup, sizeof *lookup);
 }
 
@@ -4165,8 +4261,8 @@ static void vts__lookup_run(vts_work *work)
     memset(&hints, 0, sizeof hints);
     hints.ai_family = vts__system_family(lookup->family);
     hints.ai_socktype = SOCK_STREAM; /* else each address comes once for each type */
-    code = VTS__GETADDRINFO(lookup->name, lookup->service[0] != 0 ? lookup->service : NULL,
-                            &hints, &lookup->found);
+    code = getaddrinfo(lookup->name, lookup->service[0] != 0 ? lookup->service : NULL,
+                       &hints, &lookup->found);
     lookup->error = vts__lookup_error(code, errno);
     if (code != 0) lookup->found = NULL;
     lookup->work.run = vts__lookup_ends;
@@ -4759,24 +4855,28 @@ VTS_API vts_valuetask vts_netstream_close(vts_netstream *stream,
 
 VTS_API size_t vts_netstream_read_done(const vts_netstream *stream)
 {
-    const vts__half *half = &stream->reads;
-    bool moves = half->now.kind == VTS__READ_EXACTLY || half->now.kind == VTS__SKIP;
+    const vts__half *half;
+    bool moves;
+
+    if (stream == NULL) return 0;
+    half = &stream->reads;
+    moves = half->now.kind == VTS__READ_EXACTLY || half->now.kind == VTS__SKIP;
     return moves ? half->done : 0;
 }
 
 VTS_API size_t vts_netstream_write_done(const vts_netstream *stream)
 {
-    return stream->writes.done;
+    return stream != NULL ? stream->writes.done : 0;
 }
 
 VTS_API size_t vts_netstream_readable(const vts_netstream *stream)
 {
-    return vts__buffered(&stream->reads);
+    return stream != NULL ? vts__buffered(&stream->reads) : 0;
 }
 
 VTS_API size_t vts_netstream_unflushed(const vts_netstream *stream)
 {
-    return vts__buffered(&stream->writes);
+    return stream != NULL ? vts__buffered(&stream->writes) : 0;
 }
 
 #endif /* VTS_IMPLEMENTATION */

@@ -285,6 +285,23 @@ static void *reads_elsewhere(void *arg)
     return NULL;
 }
 
+static vts_step writing_run(vts_co *co)
+{
+    VTS_ASYNC(co) {
+        while (send(s.socket.descriptor, data, sizeof data, MSG_DONTWAIT) > 0) {}
+        AT_ONCE(3, vts_netstream_write(&s.stream, "end", 3, NULL));
+        s.task = vts_netstream_flush(&s.stream, in_time());
+        assert_code(vts_netstream_init(&s.stream, &s.socket, in, 4, out, 4), VTS_E_BUSY);
+        while (recv(s.peer, got, sizeof got, 0) > 0) {}
+        EXPECT(0, s.task);
+        peer_has("end");
+        assert_code(vts_netstream_init(&s.stream, &s.socket, in, 4, out, 4), VTS_OK);
+    }
+    return vts_co_finish(co, 0);
+}
+
+static void a_stream_that_writes_begins_nothing_else(void) { play(writing_run, 4, 4); }
+
 static vts_step elsewhere_run(vts_co *co)
 {
     test_on_thread(reads_elsewhere, NULL);
@@ -305,6 +322,7 @@ static vts_step again_run(vts_co *co)
         assert_code(vts_netstream_init(&s.stream, &s.socket, in, 4, out, 4), VTS_E_BUSY);
         peer_ends();
         EXPECT(VTS_E_END, s.task);
+        assert_string_equal(vts_socket_strerror((int)s.n), "the stream has ended");
         EXPECT(1, vts_netstream_write_byte(&s.stream, 'x', NULL));
         EXPECT(0, vts_socket_close(&s.socket));
         close(s.peer);
@@ -759,6 +777,30 @@ static vts_step ends_run(vts_co *co)
 
 static void shutdown_ends_writing_and_close_both(void) { play(ends_run, 16, 4); }
 
+/* It is not the stream's to keep: the socket may be opened again. */
+static vts_step closed_run(vts_co *co)
+{
+    int ends[2];
+
+    VTS_ASYNC(co) {
+        EXPECT(0, vts_socket_close(&s.socket));
+        EXPECT(VTS_E_CLOSED, vts_netstream_read_byte(&s.stream, NULL));
+        EXPECT(VTS_E_CLOSED, vts_netstream_shutdown(&s.stream, NULL));
+        close(s.peer);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        s.peer = ends[1];
+        assert_code(vts_socket_adopt(&s.socket, &net, ends[0]), VTS_OK);
+        peer_sends("x");
+        EXPECT('x', vts_netstream_read_byte(&s.stream, NULL));
+        EXPECT(1, vts_netstream_write_byte(&s.stream, 'y', NULL));
+        EXPECT(0, vts_netstream_flush(&s.stream, NULL));
+        peer_has("y");
+    }
+    return vts_co_finish(co, 0);
+}
+
+static void that_the_socket_is_closed_is_told(void) { play(closed_run, 4, 4); }
+
 /* The peer reads nothing: what is left unsent is told, and the socket closed. */
 static vts_step late_close_run(vts_co *co)
 {
@@ -1130,6 +1172,7 @@ static void small_buffers_carry_it_too(void)
 static const test_case tests[] = {
     TEST(what_cannot_be_is_refused),
     TEST(before_the_loop_is_run_operations_wait_for_it),
+    TEST(a_stream_that_writes_begins_nothing_else),
     TEST(another_thread_is_told),
     TEST(a_stream_begins_again),
     TEST(bytes_are_read_a_buffer_at_a_time),
@@ -1147,6 +1190,7 @@ static const test_case tests[] = {
     TEST(a_failure_stays_behind_what_came_before),
     TEST(a_write_that_failed_fails_all_others),
     TEST(shutdown_ends_writing_and_close_both),
+    TEST(that_the_socket_is_closed_is_told),
     TEST(close_closes_in_any_case),
     TEST(a_continuation_frees_the_stream),
     TEST(a_canceled_read_loses_nothing),

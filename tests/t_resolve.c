@@ -11,10 +11,12 @@ static int fake_getaddrinfo(const char *name, const char *service,
                             const struct addrinfo *hints, struct addrinfo **found);
 static void fake_freeaddrinfo(struct addrinfo *found);
 
-#define VTS__GETADDRINFO fake_getaddrinfo
-#define VTS__FREEADDRINFO fake_freeaddrinfo
+#define getaddrinfo fake_getaddrinfo
+#define freeaddrinfo fake_freeaddrinfo
 #define VTS_IMPLEMENTATION
 #include "vts_socket.h"
+#undef getaddrinfo
+#undef freeaddrinfo
 #include "test.h"
 
 // ---- a name service that a test drives ----
@@ -26,6 +28,7 @@ static struct {
     int calls;
     char name[256], service[64];
     int family;
+    unsigned large; /* bits: these of the addresses are larger than any that is known */
     struct sockaddr_in address[3];
     struct addrinfo info[3];
     int given; /* lists that were not freed                                          */
@@ -51,6 +54,7 @@ static int fake_getaddrinfo(const char *name, const char *service,
         memset(&names.info[i], 0, sizeof names.info[i]);
         names.info[i].ai_addr = (struct sockaddr *)(void *)&names.address[i];
         names.info[i].ai_addrlen = sizeof names.address[i];
+        if ((names.large >> i & 1) != 0) names.info[i].ai_addrlen = 129;
         names.info[i].ai_next = i < 2 ? &names.info[i + 1] : NULL;
     }
     __atomic_fetch_add(&names.given, 1, __ATOMIC_RELAXED);
@@ -135,6 +139,24 @@ static void what_has_no_room_is_left_out(void)
     assert_int_equal(addresses[2].size, 0x5a5a5a5a);
     assert_string_equal(names.service, "-");
     assert_int_equal(names.family, AF_INET6);
+    tear_down();
+}
+
+static void an_address_that_is_too_large_is_left_out(void)
+{
+    vts_address addresses[3];
+    char text[64];
+    intptr_t count = 77;
+
+    set_up();
+    memset(addresses, 0x5a, sizeof addresses);
+    names.large = 2;
+    assert_code(finish(resolve(addresses, 3, NULL), &count), VTS_OK);
+    assert_int_equal(count, 2);
+    vts_address_format(&addresses[1], text, sizeof text);
+    assert_string_equal(text, "127.0.0.3:82");
+    names.large = 7;
+    assert_code(finish(resolve(addresses, 3, NULL), &count), VTS_E_NO_DATA);
     tear_down();
 }
 
@@ -279,6 +301,7 @@ static void every_failing_allocation_is_survived(void)
 
 static const test_case tests[] = {TEST(addresses_come_in_the_service_s_order),
                                   TEST(what_has_no_room_is_left_out),
+                                  TEST(an_address_that_is_too_large_is_left_out),
                                   TEST(each_failure_has_its_error),
                                   TEST(a_canceled_lookup_completes_at_once),
                                   TEST(a_late_lookup_is_canceled),

@@ -227,6 +227,200 @@ static void a_plain_receive_waits_behind_a_limited_one(void)
     close(peer);
 }
 
+// ---- turns ----
+
+#define CROWD 300
+
+static int rounds;
+static bool fired;
+
+static void note(void *arg) { *(bool *)arg = true; }
+
+/* Takes a byte and asks for the next, before another one that waits, for ever. */
+static void receives_again(void *arg)
+{
+    operation *o = (operation *)arg;
+    intptr_t n;
+
+    if (vts_valuetask_get_result(o->task, &n) != VTS_OK) {
+        o->done = true;
+        return;
+    }
+    rounds++;
+    o->task = vts_socket_recv(&a, buffer, 1, 0, NULL);
+    vts_valuetask_on_completed(o->task, receives_again, o, VTS_NONE);
+}
+
+static void receives_in_turn(vts_work *work)
+{
+    operation *each[2] = {&one, &two};
+
+    (void)work;
+    for (int i = 0; i < 2; i++) {
+        each[i]->task = vts_socket_recv(&a, buffer, 1, 0, NULL);
+        vts_valuetask_on_completed(each[i]->task, receives_again, each[i], VTS_NONE);
+    }
+}
+
+/* Two that wait, of which each starts again when it is served, take turns with others. */
+static void receives_that_start_again_let_timers_fire(void)
+{
+    vts_timer timer = {0};
+
+    setup_pair();
+    rounds = 0;
+    fired = false;
+    on_loop(receives_in_turn);
+    assert_int_equal(send(peer, many, 100000, 0), 100000);
+    assert_code(vts_timer_start(&timer, &net.loop, 1, note, &fired), VTS_OK);
+    while (!fired) vts_loop_run_once(&net.loop, vts_after(PATIENCE));
+    assert_true(rounds < 1000);
+    while (rounds < 100000) vts_loop_run_once(&net.loop, vts_after(PATIENCE));
+    tear_down();
+    assert_true(one.done && two.done);
+    close(peer);
+}
+
+static vts_valuetask spent[CROWD];
+
+static void shuts_after_many(vts_work *work)
+{
+    (void)work;
+    await(&one, vts_socket_recv(&a, buffer, 1, 0, NULL));
+    spent[0] = vts_socket_send_all(&a, many, sizeof many, 0, NULL);
+    for (int i = 1; i < CROWD; i++) spent[i] = vts_socket_send(&b, "x", 1, 0, NULL);
+    await(&two, vts_socket_shutdown(&a, VTS_SHUTDOWN_RECEIVE));
+}
+
+/* Though nothing is done at once any more, and a send is stuck. */
+static void a_shutdown_of_receiving_never_waits(void)
+{
+    int other;
+
+    setup_pair();
+    connect_to_peer(&b, &other);
+    on_loop(shuts_after_many);
+    run_until(&one.done);
+    assert_int_equal(one.result, 0);
+    run_until(&two.done);
+    assert_int_equal(two.result, 0);
+    on_loop(close_all);
+    for (int i = 0; i < 8; i++) vts_loop_run_once(&net.loop, 0);
+    for (int i = 0; i < CROWD; i++) vts_valuetask_get_result(spent[i], NULL);
+    tear_down();
+    close(peer);
+    close(other);
+}
+
+// ---- what the system does not tell, or tells somebody else ----
+
+static void receives_and_shuts(vts_work *work)
+{
+    (void)work;
+    await(&one, vts_socket_recv(&a, buffer, 1, 0, NULL));
+    await(&two, vts_socket_shutdown(&a, VTS_SHUTDOWN_RECEIVE));
+}
+
+static void a_datagram_receive_ends_with_its_direction(void)
+{
+    struct sockaddr_in at = {0};
+    int end = socket(AF_INET, SOCK_DGRAM, 0);
+
+    open_loop();
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(9);
+    assert_int_equal(connect(end, (struct sockaddr *)&at, sizeof at), 0);
+    assert_code(vts_socket_adopt(&a, &net, end), VTS_OK);
+    on_loop(receives_and_shuts);
+    run_until(&one.done);
+    assert_int_equal(one.result, 0);
+    run_until(&two.done);
+    assert_int_equal(two.result, 0);
+    tear_down();
+}
+
+static vts_address refused;
+
+static void connects_and_receives(vts_work *work)
+{
+    (void)work;
+    await(&one, vts_socket_connect(&a, &refused, NULL));
+    await(&two, vts_socket_recv(&a, buffer, 1, 0, NULL));
+}
+
+/* The receive may be told why: then the connect still knows that it failed. */
+static void a_refused_connect_ends_though_a_receive_waits(void)
+{
+    struct sockaddr_in at;
+    int listener = listen_anywhere(&at);
+
+    open_loop();
+    close(listener);
+    assert_code(vts_address_from(&refused, &at, sizeof at), VTS_OK);
+    assert_code(vts_socket_open(&a, &net, VTS_IPV4, VTS_STREAM), VTS_OK);
+    on_loop(connects_and_receives);
+    run_until(&one.done);
+    assert_true(one.result == -ECONNREFUSED || one.result == -ECONNABORTED);
+    run_until(&two.done);
+    assert_true(two.result < 0);
+    tear_down();
+}
+
+// ---- one thread after the other ----
+
+static void *runs_a_receive(void *arg)
+{
+    (void)arg;
+    on_loop(receives);
+    run_until(&one.done);
+    THREAD_CHECK(one.result == 1);
+    one.done = false;
+    return NULL;
+}
+
+/* The second thread may have the memory of the first. */
+static void a_loop_goes_from_a_thread_that_ended_to_the_next(void)
+{
+    setup();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(send(peer, "x", 1, 0), 1);
+        test_on_thread(runs_a_receive, NULL);
+    }
+    tear_down();
+    close(peer);
+}
+
+// ---- nothing asked for ----
+
+static char control[8];
+static vts_message message;
+
+static void looks_for_a_message(vts_work *work)
+{
+    (void)work;
+    await(&one, vts_socket_recv_msg(&a, &message, 0, NULL));
+    await(&two, vts_socket_recv(&a, buffer, sizeof buffer, 0, NULL));
+}
+
+static void a_message_of_nothing_takes_nothing(void)
+{
+    int ends[2];
+
+    open_loop();
+    memset(&message, 0, sizeof message);
+    message.control = control;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    assert_code(vts_socket_adopt(&a, &net, ends[0]), VTS_OK);
+    on_loop(looks_for_a_message);
+    assert_int_equal(send(ends[1], "whole", 5, 0), 5);
+    run_until(&two.done);
+    assert_true(one.done && one.result == 0);
+    assert_int_equal(two.result, 5);
+    tear_down();
+    close(ends[1]);
+}
+
 // ---- its own record ----
 
 /* Each use of a socket's record is an operation of its own. */
@@ -311,6 +505,12 @@ static void a_canceled_operation_may_free_its_socket(void)
 EACH(a_disconnect_sends_the_end_after_a_short_read)
 EACH(what_waited_behind_a_canceled_operation_has_its_turn)
 EACH(a_plain_receive_waits_behind_a_limited_one)
+EACH(receives_that_start_again_let_timers_fire)
+EACH(a_shutdown_of_receiving_never_waits)
+EACH(a_datagram_receive_ends_with_its_direction)
+EACH(a_refused_connect_ends_though_a_receive_waits)
+EACH(a_loop_goes_from_a_thread_that_ended_to_the_next)
+EACH(a_message_of_nothing_takes_nothing)
 EACH(a_handle_whose_result_was_taken_is_not_the_next_ones)
 EACH(a_canceled_operation_may_free_its_socket)
 
@@ -318,6 +518,12 @@ static const test_case tests[] = {
     LIST(a_disconnect_sends_the_end_after_a_short_read),
     LIST(what_waited_behind_a_canceled_operation_has_its_turn),
     LIST(a_plain_receive_waits_behind_a_limited_one),
+    LIST(receives_that_start_again_let_timers_fire),
+    LIST(a_shutdown_of_receiving_never_waits),
+    LIST(a_datagram_receive_ends_with_its_direction),
+    LIST(a_refused_connect_ends_though_a_receive_waits),
+    LIST(a_loop_goes_from_a_thread_that_ended_to_the_next),
+    LIST(a_message_of_nothing_takes_nothing),
     LIST(a_handle_whose_result_was_taken_is_not_the_next_ones),
     LIST(a_canceled_operation_may_free_its_socket),
 };
