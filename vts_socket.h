@@ -1675,7 +1675,7 @@ static int vts__try_send_file(vts_socket *socket, vts__io *io)
 static bool vts__has_hung_up(int descriptor)
 {
     struct pollfd item = {descriptor, 0, 0};
-    return vts__sys_poll(&item, 1, 0) > 0 && (item.revents & POLLHUP) != 0;
+    return vts__sys_poll(&item, 1, 0) > 0; /* what is always told: an end, or an error */
 }
 
 /* Begun: is it done? A poller that reports the socket of an earlier time is told apart
@@ -2265,12 +2265,10 @@ static VTS__NOINLINE vts_valuetask vts__request_post(vts_socket_loop *loop,
     int error;
     vts_socket_request *request =
         vts__request_rent(loop, socket, io, limit, VTS__ASK_START, &error);
-    vts_valuetask task;
 
     if (request == NULL) return vts_valuetask_from_error(error);
-    task = vts__operation_task(&request->operation);
     vts_scheduler_post(&loop->loop.scheduler, &request->work);
-    return task;
+    return vts__operation_task(&request->operation); /* until its result is taken */
 }
 
 static VTS__NOINLINE vts_valuetask vts__request_waits(vts_socket *socket, const vts__io *io,

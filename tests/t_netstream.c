@@ -1169,7 +1169,16 @@ static void small_buffers_carry_it_too(void)
     }
 }
 
+static void no_stream_has_nothing(void)
+{
+    assert_int_equal(vts_netstream_read_done(NULL), 0);
+    assert_int_equal(vts_netstream_write_done(NULL), 0);
+    assert_int_equal(vts_netstream_readable(NULL), 0);
+    assert_int_equal(vts_netstream_unflushed(NULL), 0);
+}
+
 static const test_case tests[] = {
+    TEST(no_stream_has_nothing),
     TEST(what_cannot_be_is_refused),
     TEST(before_the_loop_is_run_operations_wait_for_it),
     TEST(a_stream_that_writes_begins_nothing_else),

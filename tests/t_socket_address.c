@@ -174,6 +174,48 @@ static void equal_addresses_are_the_same_place(void)
     assert_true(vts_address_equals(NULL, NULL));
 }
 
+/* Only what makes the place counts: not what fills a structure up, nor the flow. */
+static void the_same_place_may_be_said_in_other_bytes(void)
+{
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+    struct sockaddr_un un;
+    vts_address a = address_of("1.2.3.4:5"), b, nowhere;
+
+    memset(&four, 'x', sizeof four);
+    four.sin_family = AF_INET;
+    four.sin_port = htons(5);
+    four.sin_addr.s_addr = htonl(0x01020304);
+    assert_code(vts_address_from(&b, &four, sizeof four), VTS_OK);
+    assert_true(vts_address_equals(&a, &b));
+    a = b = address_of("[fe80::1]:5");
+    memcpy(&six, b.as.bytes, sizeof six);
+    six.sin6_flowinfo = 7;
+    assert_code(vts_address_from(&b, &six, sizeof six), VTS_OK);
+    assert_true(vts_address_equals(&a, &b));
+    six.sin6_scope_id = 3;
+    assert_code(vts_address_from(&b, &six, sizeof six), VTS_OK);
+    assert_false(vts_address_equals(&a, &b));
+    b = address_of("[fe80::2]:5");
+    assert_false(vts_address_equals(&a, &b));
+    a = address_of("unix:/some/where");
+    memset(&un, 0, sizeof un);
+    un.sun_family = AF_UNIX;
+    strcpy(un.sun_path, "/some/where");
+    assert_code(vts_address_from(&b, &un, sizeof un), VTS_OK);
+    assert_true(vts_address_equals(&a, &b));
+    b = address_of("unix:/some/whole");
+    assert_false(vts_address_equals(&a, &b));
+    b = address_of("unix:@/some/where");
+    assert_false(vts_address_equals(&a, &b));
+    assert_true(vts_address_equals(&b, &b));
+    assert_code(vts_address_from(&nowhere, &un, sizeof(sa_family_t)), VTS_OK);
+    assert_false(vts_address_equals(&a, &nowhere));
+    assert_true(vts_address_equals(&nowhere, &nowhere));
+    memset(&nowhere, 0, sizeof nowhere);
+    assert_true(vts_address_equals(&nowhere, &nowhere));
+}
+
 /* A Unix-domain socket without a name, and a path that fills its place to the end. */
 static void paths_need_no_end(void)
 {
@@ -197,6 +239,7 @@ static const test_case tests[] = {TEST(texts_are_read_and_written),
                                   TEST(addresses_have_a_family_and_perhaps_a_port),
                                   TEST(addresses_come_from_the_system_and_go_there),
                                   TEST(equal_addresses_are_the_same_place),
+                                  TEST(the_same_place_may_be_said_in_other_bytes),
                                   TEST(paths_need_no_end)};
 
 TEST_MAIN(tests)

@@ -128,7 +128,7 @@ static void operation_ends(void *arg)
     operation *o = (operation *)arg;
 
     assert_false(o->done);
-    o->status = vts_valuetask_get_status(o->task);
+    o->status = (vts_status)vts_valuetask_get_status(o->task);
     o->result = 0;
     if (o->status == VTS_SUCCEEDED) vts_valuetask_get_result(o->task, &o->result);
     else o->result = vts_valuetask_get_result(o->task, NULL);

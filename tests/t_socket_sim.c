@@ -781,6 +781,104 @@ BOTH(a_datagram_tells_of_the_one_before_it)
     assert_done(&got, 1);
 }
 
+/* Of one operation, too: a byte at a time, and never all at once. */
+BOTH(a_long_operation_lets_others_have_their_turn)
+{
+    static const char file[200] = "file";
+    uint64_t offset = 0;
+    outcome sent = {0}, filed = {0}, gone = {0};
+    int unix_fd = connect_family(&one, AF_UNIX), fd = connected(&two);
+
+    sim_file_of(unix_fd)->room = sim_file_of(fd)->room = 1000;
+    sim.file = file;
+    sim.file_size = sizeof file;
+    sim.most = 1;
+    watch(&sent, vts_socket_send_all(&one, buffer, 200, 0, NULL));
+    assert_pending(&sent);
+    assert_int_equal(calls(SIM_SEND), 1 + VTS__SOCKET_TURNS); /* the first is plain      */
+    watch(&filed, vts_socket_send_file(&two, 3, &offset, 200, NULL));
+    assert_pending(&filed);
+    assert_int_equal(offset, VTS__SOCKET_TURNS);
+    settle();
+    assert_done(&sent, 200);
+    assert_done(&filed, 200);
+    sim.most = 4096; /* what a disconnect drops at a time */
+    sim_peer_sends(fd, buffer, 100);
+    sim.most = 1;
+    watch(&gone, vts_socket_disconnect(&two, NULL));
+    assert_pending(&gone);
+    assert_int_equal(sim_file_of(fd)->in.count, 100 - VTS__SOCKET_TURNS);
+    sim_peer_ends(fd);
+    settle();
+    assert_done(&gone, 0);
+}
+
+BOTH(a_connection_of_the_unix_domain_cannot_disconnect)
+{
+    int fd = connect_family(&one, AF_UNIX);
+
+    assert_at_once(vts_socket_disconnect(&one, NULL), -EOPNOTSUPP);
+    assert_false(sim_file_of(fd)->out_ended);
+    opened(&two, VTS_UNIX, VTS_DATAGRAM);
+    assert_at_once(vts_socket_disconnect(&two, NULL), 0);
+}
+
+BOTH(a_shutdown_that_fails_ends_nothing)
+{
+    outcome got = {0};
+
+    opened(&one, VTS_IPV4, VTS_DATAGRAM);
+    receives(&got, &one);
+    sim_fails(SIM_SHUTDOWN, 1, ENOTCONN);
+    assert_at_once(vts_socket_shutdown(&one, VTS_SHUTDOWN_RECEIVE), -ENOTCONN);
+    settle();
+    assert_pending(&got);
+    assert_at_once(vts_socket_shutdown(&one, VTS_SHUTDOWN_SEND), 0);
+    settle();
+    assert_pending(&got);
+    assert_at_once(vts_socket_shutdown(&one, VTS_SHUTDOWN_RECEIVE), 0);
+    settle();
+    assert_done(&got, 0);
+}
+
+/* A limit that never ends anything costs no request. */
+BOTH(a_limit_of_never_is_none)
+{
+    static outcome got; /* canceled after the test */
+    vts_socket_limit never = {VTS_NEVER, vts_cancellation_none()}, zero = {0};
+    int fd;
+
+    got = (outcome){0};
+    fd = connected(&one);
+    sim_peer_sends(fd, "x", 1);
+    assert_at_once(receive(&one, &zero), 1);
+    watch(&got, receive(&one, &never));
+    assert_pending(&got);
+    assert_int_equal(vts_socket_loop_get_statistics(&net).requests, 0);
+}
+
+BOTH(a_message_needs_pieces_or_control)
+{
+    char control[8];
+    vts_address six = address_of("[::1]:80");
+    vts_buffer piece = {buffer, 4};
+    vts_message message;
+    int fd = connected(&one);
+
+    sim_peer_sends(fd, "12", 2);
+    memset(&message, 0, sizeof message);
+    assert_at_once(vts_socket_recv_msg(&one, &message, 0, NULL), 0);
+    message.control = control;
+    message.control_size = sizeof control;
+    assert_at_once(vts_socket_recv_msg(&one, &message, 0, NULL), 0);
+    memset(&message, 0, sizeof message);
+    message.buffers = &piece;
+    message.count = 1;
+    assert_at_once(vts_socket_recv_msg(&one, &message, 0, NULL), 2);
+    message.address = &six;
+    assert_at_once(vts_socket_send_msg(&one, &message, 0, NULL), -EAFNOSUPPORT);
+}
+
 BOTH(a_file_is_sent_to_its_end)
 {
     uint64_t offset = 2;
@@ -2929,6 +3027,11 @@ static const test_case tests[] = {
     TEST(an_exhausted_pool_is_told),
     TESTS(an_operation_from_elsewhere_never_completes_at_once),
     TESTS(a_limit_from_elsewhere_holds),
+    TESTS(a_long_operation_lets_others_have_their_turn),
+    TESTS(a_connection_of_the_unix_domain_cannot_disconnect),
+    TESTS(a_shutdown_that_fails_ends_nothing),
+    TESTS(a_limit_of_never_is_none),
+    TESTS(a_message_needs_pieces_or_control),
     TESTS(what_arrives_at_a_closed_socket_is_canceled),
     TESTS(what_is_started_while_its_socket_closes_is_canceled),
     TESTS(what_was_for_a_socket_before_is_canceled),
