@@ -8,8 +8,8 @@ BUILD=${BUILD:-build}
 LOGS=$BUILD/logs
 OUTER=${OUT:-$BUILD/check}
 JOBS=${JOBS:-2}
-QUICK="unit explore lint compile asan dotnet tsan fuzz mutants cxx sockets examples
-readme firmware_size"
+QUICK="unit explore compile tsan asan fuzz cxx mutants sockets dotnet lint examples readme
+firmware_size"
 FULL="unit explore lint compile asan cbmc tsan dotnet coverage cross clang_sanitizers fuzz
 mutants cxx sockets examples readme firmware_size"
 

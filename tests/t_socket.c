@@ -1783,11 +1783,11 @@ static void take_connection(server *self, int descriptor)
     connection *c = &self->connections[self->count++];
 
     c->descriptor = descriptor;
-    c->server = self->to;
+    c->server = LOAD(&self->to);
     c->handed.run = serve_handed;
     ADD(&self->accepted, 1);
-    if (self->to == NULL) serve(self, c);
-    else vts_scheduler_post(&self->to->net.loop.scheduler, &c->handed);
+    if (c->server == NULL) serve(self, c);
+    else vts_scheduler_post(&c->server->net.loop.scheduler, &c->handed);
 }
 
 static vts_step accept_run(vts_co *co)
